@@ -1,0 +1,14 @@
+//! Plain values that every floor may use: they know no database, no network and no page.
+
+pub mod caller;
+pub mod error;
+pub mod failure;
+pub mod id;
+pub mod page;
+pub mod redirect_uri;
+pub mod secret;
+pub mod time;
+pub mod trace;
+
+pub use caller::Caller;
+pub use error::{Error, Result};

@@ -1,0 +1,1 @@
+//! Rules of redirect URIs: what may be registered, and what matches.

@@ -1,0 +1,128 @@
+//! The trace of one login: every step and check, what was expected and what came.
+
+use serde::{Deserialize, Serialize};
+
+use super::failure::Failure;
+use super::time::{Clock, Timestamp};
+
+/// How many steps a trace keeps; a login that works has about forty.
+const MAX_STEPS: usize = 120;
+/// How long an expected or received value may be, in characters; longer ones are cut.
+const MAX_VALUE: usize = 400;
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The check held, or the step was done.
+    Passed,
+    /// The login goes on, but somebody should look at this.
+    Warning,
+    /// The login ended here.
+    Failed,
+}
+
+/// One step or check of a login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// When, as Unix milliseconds.
+    pub at_ms: i64,
+    /// Its name, such as `id_token.nonce`; stable, so that it can be searched for.
+    pub name: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What had to come, where that can be said.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expected: Option<String>,
+    /// What came. Never a secret, code or token.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub received: Option<String>,
+    /// What else helps to understand it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+}
+
+/// Collects the steps of one login. Writing to it cannot fail, so it cannot fail a login.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    clock: Clock,
+    steps: Vec<Step>,
+}
+
+impl Trace {
+    /// An empty trace whose steps are stamped by `clock`.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, steps: Vec::new() }
+    }
+
+    /// Goes on where an earlier half of the login stopped.
+    pub fn resume(clock: Clock, steps: Vec<Step>) -> Self {
+        Self { clock, steps }
+    }
+
+    /// The steps so far, oldest first.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The moment of the next step.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A step that was done; `note` says what came of it.
+    pub fn did(&mut self, name: &str, note: impl Into<String>) {
+        self.push(name, Outcome::Passed, None, None, Some(note.into()));
+    }
+
+    /// A check that held.
+    pub fn passed(&mut self, name: &str, expected: impl Into<String>, received: impl Into<String>) {
+        self.push(name, Outcome::Passed, Some(expected.into()), Some(received.into()), None);
+    }
+
+    /// Something that does not stop the login but that somebody should look at.
+    pub fn warned(&mut self, name: &str, note: impl Into<String>) {
+        self.push(name, Outcome::Warning, None, None, Some(note.into()));
+    }
+
+    /// The failure that ended the login.
+    pub fn failed(&mut self, failure: &Failure) {
+        let step = failure.code.step();
+        self.push(
+            step,
+            Outcome::Failed,
+            failure.expected.clone(),
+            failure.received.clone(),
+            failure.detail.clone(),
+        );
+    }
+
+    fn push(
+        &mut self,
+        name: &str,
+        outcome: Outcome,
+        expected: Option<String>,
+        received: Option<String>,
+        note: Option<String>,
+    ) {
+        if self.steps.len() < MAX_STEPS || outcome == Outcome::Failed {
+            self.steps.push(Step {
+                at_ms: self.clock.now().as_ms(),
+                name: name.to_owned(),
+                outcome,
+                expected: expected.map(cut),
+                received: received.map(cut),
+                note: note.map(cut),
+            });
+        }
+    }
+}
+
+/// Cuts a value that a stranger may have made long, and takes NUL out: PostgreSQL refuses it.
+fn cut(text: String) -> String {
+    let clean = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
+    match clean.char_indices().nth(MAX_VALUE) {
+        Some((end, _)) => format!("{}…", &clean[..end]),
+        None => clean,
+    }
+}

@@ -1,0 +1,9 @@
+//! Vestibule: the enterprise single sign-on service you run yourself.
+//!
+//! The floors, lowest first. A room uses only rooms on lower floors; `tests/layering.rs` sees to it.
+
+// Floor 0: plain values.
+pub mod base;
+
+// Floor 1: settings.
+pub mod config;
