@@ -7,3 +7,6 @@ pub mod base;
 
 // Floor 1: settings.
 pub mod config;
+
+// Floor 3: the database.
+pub mod db;

@@ -39,6 +39,13 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Nobody yet: for the units that find the environment. No row belongs to its environment, so
+    /// a query of tenant data finds nothing until `Tx::enter` is called.
+    pub fn anonymous() -> Self {
+        use super::id::Id;
+        Self::system(EnvironmentId::from_stored(String::new()))
+    }
+
     /// The service itself, working in one environment.
     pub fn system(environment_id: EnvironmentId) -> Self {
         Self { environment_id, source: Source::System, actor_id: "system".to_owned() }

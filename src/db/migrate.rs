@@ -1,0 +1,90 @@
+//! Migrations: numbered SQL files, forward only, each in a transaction of its own.
+
+use super::{Db, Tx};
+use crate::base::{Caller, Error, Result};
+
+/// One file of `migrations/`.
+struct Migration {
+    /// Its number, from 1 without gaps.
+    version: i64,
+    /// Its name without number and ending.
+    name: &'static str,
+    /// Its statements, in what both engines understand.
+    sql: &'static str,
+}
+
+/// All of them, oldest first. A test holds the list against the folder.
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "init", sql: include_str!("../../migrations/0001_init.sql") }];
+
+/// Brings the schema up to date.
+///
+/// # Errors
+///
+/// [`Error::Internal`] if a migration fails, or if the schema is newer than this program.
+pub(super) async fn run(db: &Db) -> Result<()> {
+    let nobody = Caller::anonymous();
+    db.write(&nobody, async |tx| {
+        tx.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations
+             (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)",
+            &[],
+        )
+        .await
+    })
+    .await?;
+    let applied = db.read(&nobody, async |tx| version(tx).await).await?;
+    let newest = MIGRATIONS.last().map_or(0, |migration| migration.version);
+    if applied > newest {
+        return Err(Error::internal(format!(
+            "the database has schema {applied}, but this program knows only up to {newest}: \
+             it was written by a newer Vestibule"
+        )));
+    }
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > applied) {
+        db.write(&nobody, async |tx| apply(tx, migration).await).await?;
+    }
+    Ok(())
+}
+
+/// The number of the newest migration that was applied, 0 if none was.
+async fn version(tx: &mut Tx) -> Result<i64> {
+    tx.fetch_one("SELECT CAST(coalesce(max(version), 0) AS BIGINT) FROM schema_migrations", &[])
+        .await?
+        .next()
+}
+
+/// Applies one migration, unless another node was faster: the insert waits for that node.
+async fn apply(tx: &mut Tx, migration: &Migration) -> Result<()> {
+    let taken = tx
+        .execute(
+            "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)
+             ON CONFLICT (version) DO NOTHING",
+            &[migration.version.into(), migration.name.into(), tx.now().into()],
+        )
+        .await?;
+    if taken == 1 {
+        tracing::info!(version = migration.version, name = migration.name, "migrating");
+        tx.execute_batch(migration.sql).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folder_is_listed_in_order_without_gaps() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let listed: Vec<String> =
+            MIGRATIONS.iter().map(|m| format!("{:04}_{}.sql", m.version, m.name)).collect();
+        assert_eq!(files, listed);
+        assert!((1..).zip(MIGRATIONS).all(|(n, migration)| migration.version == n));
+    }
+}

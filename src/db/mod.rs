@@ -1,0 +1,92 @@
+//! The database room: units of work on SQLite or PostgreSQL, in one SQL text.
+//!
+//! The only room that names a driver. A unit of work is an async closure; on SQLite its future
+//! never waits, so the writer thread polls it to completion, and on PostgreSQL it is polled on the
+//! thread that owns the connection. So a unit may hold anything and need not be `Send` itself.
+
+pub mod migrate;
+mod query;
+mod sqlite;
+mod tx;
+mod unit;
+mod value;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use query::Query;
+pub use tx::Tx;
+pub use value::{Cell, FromCell, Param, Row};
+
+use crate::base::time::Clock;
+use crate::base::{Caller, Error, Result};
+
+/// Where the data lives.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// A file of the embedded engine. It is created if its folder exists.
+    Sqlite(PathBuf),
+}
+
+/// The database. A clone is another handle to the same one.
+#[derive(Clone, Debug)]
+pub struct Db {
+    engine: Arc<Engine>,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Sqlite(sqlite::Sqlite),
+}
+
+impl Db {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if it does not open or does not answer, [`Error::Internal`] if a
+    /// migration fails or the schema is newer than this program.
+    pub async fn open(location: &Location, clock: Clock) -> Result<Self> {
+        let engine = match location {
+            Location::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, clock)?),
+        };
+        let db = Self { engine: Arc::new(engine) };
+        migrate::run(&db).await?;
+        Ok(db)
+    }
+
+    /// Runs a unit of work that only reads. Every statement sees committed data.
+    ///
+    /// # Errors
+    ///
+    /// What the unit returns; [`Error::Unavailable`] if the database does not answer.
+    pub async fn read<T, F>(&self, caller: &Caller, unit: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
+    {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.read(caller, unit).await,
+        }
+    }
+
+    /// Runs a unit of work: `Ok` commits it, durably, before this returns; `Err` undoes it.
+    ///
+    /// The unit may be run again from its beginning if the database asks for it, so it must not
+    /// change anything outside of the transaction.
+    ///
+    /// # Errors
+    ///
+    /// What the unit returns; [`Error::Unavailable`] if it could not be committed.
+    pub async fn write<T, F>(&self, caller: &Caller, unit: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
+    {
+        let (work, answer) = unit::new(caller, unit);
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.submit(work)?,
+        }
+        answer.await.unwrap_or_else(|_| Err(Error::unavailable("the database is shutting down")))
+    }
+}

@@ -1,0 +1,119 @@
+//! A query that is put together from fixed pieces, for lists with filters.
+//!
+//! Only pieces of the program's own text go in as SQL; values always go in as parameters.
+
+use std::fmt::Write;
+
+use super::tx::Tx;
+use super::value::{Cell, Param, Row};
+use crate::base::Result;
+use crate::base::page::{Page, PageRequest};
+
+/// A query in the making.
+#[derive(Debug)]
+pub struct Query {
+    sql: String,
+    params: Vec<Cell>,
+}
+
+impl Query {
+    /// Begins with a text that ends in a condition, such as
+    /// `SELECT id FROM organizations WHERE environment_id = $1`, and its parameters.
+    pub fn new(sql: &'static str, params: &[Param<'_>]) -> Self {
+        Self { sql: sql.to_owned(), params: params.iter().map(|p| Cell::from(*p)).collect() }
+    }
+
+    /// Adds ` AND ` and a condition whose one parameter is written `$?`.
+    pub fn and(&mut self, condition: &'static str, param: impl for<'a> Into<Cell>) -> &mut Self {
+        self.params.push(param.into());
+        let placeholder = format!("${}", self.params.len());
+        let _ = write!(self.sql, " AND {}", condition.replace("$?", &placeholder));
+        self
+    }
+
+    /// Adds ` AND ` and a condition, if there is a value to compare with.
+    pub fn and_some<T>(&mut self, condition: &'static str, value: Option<T>) -> &mut Self
+    where
+        T: Into<Cell>,
+    {
+        if let Some(value) = value {
+            self.and(condition, value.into());
+        }
+        self
+    }
+
+    /// Adds ` AND column IN (…)`, if there are values.
+    pub fn and_in(&mut self, column: &'static str, values: &[String]) -> &mut Self {
+        if !values.is_empty() {
+            let _ = write!(self.sql, " AND {column} IN (");
+            for (i, value) in values.iter().enumerate() {
+                self.params.push(Cell::Text(value.clone()));
+                let comma = if i == 0 { "" } else { ", " };
+                let _ = write!(self.sql, "{comma}${}", self.params.len());
+            }
+            self.sql.push(')');
+        }
+        self
+    }
+
+    /// Adds the text that ends the query, such as ` ORDER BY priority`.
+    pub fn end(&mut self, sql: &'static str) -> &mut Self {
+        self.sql.push_str(sql);
+        self
+    }
+
+    /// The rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tx::fetch_all`].
+    pub async fn fetch_all(&self, tx: &mut Tx) -> Result<Vec<Row>> {
+        let params: Vec<Param<'_>> = self.params.iter().map(Cell::as_param).collect();
+        tx.fetch_all(&self.sql, &params).await
+    }
+
+    /// One page, ordered by `column`, whose values are the cursors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tx::fetch_all`], and what `from_row` returns.
+    pub async fn fetch_page<T>(
+        mut self,
+        tx: &mut Tx,
+        (column, key): (&'static str, impl Fn(&T) -> String),
+        request: &PageRequest,
+        from_row: impl Fn(Row) -> Result<T>,
+    ) -> Result<Page<T>> {
+        let (oldest_first, cursor) = request.reading();
+        if let Some(cursor) = cursor {
+            self.params.push(Cell::Text(cursor.to_owned()));
+            let compare = if oldest_first { '>' } else { '<' };
+            let _ = write!(self.sql, " AND {column} {compare} ${}", self.params.len());
+        }
+        let direction = if oldest_first { "ASC" } else { "DESC" };
+        let _ = write!(self.sql, " ORDER BY {column} {direction} LIMIT {}", request.limit + 1);
+        let rows = self.fetch_all(tx).await?.into_iter().map(from_row).collect::<Result<_>>()?;
+        Ok(request.page(rows, key))
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+impl From<i64> for Cell {
+    fn from(int: i64) -> Self {
+        Self::Int(int)
+    }
+}
+impl<T: crate::base::id::Id> From<&T> for Cell {
+    fn from(id: &T) -> Self {
+        Self::Text(id.text().to_owned())
+    }
+}

@@ -1,0 +1,320 @@
+//! The embedded engine: one writer thread that commits in groups, a few connections that read.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{ErrorCode, OpenFlags};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::tx::{self, Tx};
+use super::unit::Work;
+use super::value::{Cell, Param, Row};
+use crate::base::time::Clock;
+use crate::base::{Caller, Error, Result};
+
+/// How many units one commit may carry.
+const MAX_BATCH: usize = 256;
+/// How many connections read at once: reads take microseconds, so few are enough.
+const READERS: usize = 4;
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 256;
+/// How long a connection waits for another process's lock, such as an online backup's.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The embedded engine.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    queue: mpsc::UnboundedSender<Box<dyn Work>>,
+    readers: Mutex<Vec<Box<Connection>>>,
+    permits: Semaphore,
+    clock: Clock,
+}
+
+impl Sqlite {
+    /// Opens the file and starts the writer.
+    pub(super) fn open(path: &Path, clock: Clock) -> Result<Self> {
+        let writer = Connection::open(path, OpenFlags::default())?;
+        let readers = (0..READERS)
+            .map(|_| {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                Connection::open(path, flags).map(Box::new)
+            })
+            .collect::<Result<_>>()?;
+        let (queue, waiting) = mpsc::unbounded_channel();
+        let writer = Writer { connection: Some(Box::new(writer)), waiting, clock: clock.clone() };
+        std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(Error::internal)?;
+        Ok(Self { queue, readers: Mutex::new(readers), permits: Semaphore::new(READERS), clock })
+    }
+
+    /// Hands a unit to the writer.
+    pub(super) fn submit(&self, work: Box<dyn Work>) -> Result<()> {
+        self.queue.send(work).map_err(|_| Error::unavailable("the database writer has stopped"))
+    }
+
+    /// Runs a unit that only reads, here and now: it takes microseconds, less than a hand-over.
+    pub(super) async fn read<T, F>(&self, caller: &Caller, unit: F) -> Result<T>
+    where
+        F: AsyncFn(&mut Tx) -> Result<T>,
+    {
+        let permit = self.permits.acquire().await.map_err(Error::unavailable)?;
+        let connection = self.lock_readers().pop().ok_or_else(|| Error::internal("no reader"))?;
+        let mut tx = Tx::new(tx::Connection::Sqlite(connection), caller.clone(), self.clock.now());
+        let result = run_read(&mut tx, &unit);
+        let tx::Connection::Sqlite(connection) = tx.into_connection();
+        self.lock_readers().push(connection);
+        drop(permit);
+        result
+    }
+
+    fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<Box<Connection>>> {
+        // A panic between lock and unlock is not possible: only push and pop happen there.
+        self.readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Runs a reading unit within one snapshot.
+fn run_read<T>(tx: &mut Tx, unit: &impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T> {
+    control(tx, "BEGIN")?;
+    let result = catch_unwind(AssertUnwindSafe(|| complete(unit(tx))))
+        .unwrap_or_else(|_| Err(Error::internal("a unit of work panicked")));
+    control(tx, "COMMIT")?;
+    result
+}
+
+/// Polls a future that never waits, because on SQLite nothing in a unit does.
+fn complete<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(Error::internal("a unit of work waited for something else")),
+    }
+}
+
+fn control(tx: &mut Tx, sql: &str) -> Result<()> {
+    complete(async { tx.execute(sql, &[]).await.map(drop) })
+}
+
+/// The thread that owns the connection that writes.
+struct Writer {
+    /// Always there, but for the moments in which a unit holds it.
+    connection: Option<Box<Connection>>,
+    waiting: mpsc::UnboundedReceiver<Box<dyn Work>>,
+    clock: Clock,
+}
+
+impl Writer {
+    fn run(mut self) {
+        while let Some(first) = self.waiting.blocking_recv() {
+            let mut batch = Vec::new();
+            let outcome = self.commit_batch(first, &mut batch);
+            for mut work in batch {
+                if let Err(error) = &outcome
+                    && work.error().is_none()
+                {
+                    work.fail(Error::unavailable(error.chain()));
+                }
+                work.answer();
+            }
+            if let Err(error) = outcome {
+                tracing::error!(error = error.chain(), "a group of units was not committed");
+            }
+        }
+    }
+
+    /// Runs the first unit and all that wait behind it in one transaction. What was run stands in
+    /// `batch` afterwards, whether it could be committed or not.
+    fn commit_batch(
+        &mut self,
+        first: Box<dyn Work>,
+        batch: &mut Vec<Box<dyn Work>>,
+    ) -> Result<()> {
+        let mut next = Some(first);
+        let begun = self.control("BEGIN IMMEDIATE");
+        if let Err(error) = begun {
+            batch.extend(next);
+            return Err(error);
+        }
+        while let Some(mut work) = next.take() {
+            let undone = self.run_unit(&mut *work, batch.is_empty());
+            batch.push(work);
+            if let Err(error) = undone {
+                // Not even going back worked (a full disk rolls everything back by itself).
+                let _ = self.control("ROLLBACK");
+                return Err(error);
+            }
+            if batch.len() < MAX_BATCH {
+                next = self.waiting.try_recv().ok();
+            }
+        }
+        self.control("COMMIT").inspect_err(|_| {
+            let _ = self.control("ROLLBACK");
+        })
+    }
+
+    /// Runs one unit so that, if it fails, its changes are undone and nobody else's. The first of a
+    /// group needs no savepoint: what it has to undo is the whole transaction so far.
+    fn run_unit(&mut self, work: &mut dyn Work, first: bool) -> Result<()> {
+        if !first {
+            self.control("SAVEPOINT unit")?;
+        }
+        let Some(connection) = self.connection.take() else {
+            return Err(Error::internal("the writer has lost its connection"));
+        };
+        let caller = work.caller().clone();
+        let mut tx = Tx::new(tx::Connection::Sqlite(connection), caller, self.clock.now());
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            complete(async { Ok(work.run(&mut tx).await) })
+        }));
+        let tx::Connection::Sqlite(connection) = tx.into_connection();
+        self.connection = Some(connection);
+        let keep = match ran {
+            Ok(Ok(keep)) => keep,
+            Ok(Err(error)) => {
+                work.fail(error);
+                false
+            }
+            Err(_) => {
+                work.fail(Error::internal("a unit of work panicked"));
+                false
+            }
+        };
+        match (first, keep) {
+            (true, true) => Ok(()),
+            (true, false) => {
+                self.control("ROLLBACK")?;
+                self.control("BEGIN IMMEDIATE")
+            }
+            (false, true) => self.control("RELEASE unit"),
+            (false, false) => {
+                self.control("ROLLBACK TO unit")?;
+                self.control("RELEASE unit")
+            }
+        }
+    }
+
+    fn control(&mut self, sql: &str) -> Result<()> {
+        let connection =
+            self.connection.as_mut().ok_or_else(|| Error::internal("no connection"))?;
+        connection.execute(sql, &[]).map(drop)
+    }
+}
+
+/// A connection, and the statements it has seen with their placeholders rewritten.
+#[derive(Debug)]
+pub(super) struct Connection {
+    sqlite: rusqlite::Connection,
+    rewritten: HashMap<Box<str>, Box<str>>,
+}
+
+impl Connection {
+    fn open(path: &Path, flags: OpenFlags) -> Result<Self> {
+        let sqlite = rusqlite::Connection::open_with_flags(path, flags).map_err(error)?;
+        sqlite.busy_timeout(BUSY_TIMEOUT).map_err(error)?;
+        sqlite.set_prepared_statement_cache_capacity(STATEMENTS);
+        if !flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            sqlite.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
+            // What was answered survives a power cut; committing in groups pays for it.
+            sqlite.pragma_update(None, "synchronous", "FULL").map_err(error)?;
+        }
+        sqlite.pragma_update(None, "foreign_keys", true).map_err(error)?;
+        sqlite.pragma_update(None, "temp_store", "MEMORY").map_err(error)?;
+        Ok(Self { sqlite, rewritten: HashMap::new() })
+    }
+
+    /// The rows of a query, at the most `limit`.
+    pub(super) fn fetch(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        limit: usize,
+    ) -> Result<Vec<Row>> {
+        let mut statement = self.prepare(sql)?;
+        let columns = statement.column_count();
+        bind(&mut statement, params)?;
+        let mut found = statement.raw_query();
+        let mut rows = Vec::new();
+        // A statement that changes rows and returns some has to be stepped to its end.
+        while let Some(row) = found.next().map_err(error)? {
+            if rows.len() < limit {
+                let cells = (0..columns)
+                    .map(|i| cell(row.get_ref(i).map_err(error)?))
+                    .collect::<Result<_>>()?;
+                rows.push(Row::new(cells));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Runs a statement; returns how many rows it changed.
+    pub(super) fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64> {
+        let mut statement = self.prepare(sql)?;
+        bind(&mut statement, params)?;
+        statement.raw_execute().map(|changed| changed as u64).map_err(error)
+    }
+
+    /// Runs several statements without parameters.
+    pub(super) fn execute_batch(&mut self, sql: &str) -> Result<()> {
+        self.sqlite.execute_batch(sql).map_err(error)
+    }
+
+    fn prepare(&mut self, sql: &str) -> Result<rusqlite::CachedStatement<'_>> {
+        if !self.rewritten.contains_key(sql) {
+            if self.rewritten.len() >= 4 * STATEMENTS {
+                self.rewritten.clear();
+            }
+            // `$1` would be a name to SQLite, numbered by where it stands first.
+            self.rewritten.insert(sql.into(), sql.replace('$', "?").into());
+        }
+        let rewritten = self.rewritten.get(sql).map_or(sql, |text| &**text);
+        self.sqlite.prepare_cached(rewritten).map_err(error)
+    }
+}
+
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Param<'_>]) -> Result<()> {
+    for (i, param) in params.iter().enumerate() {
+        let value = match *param {
+            Param::Null => ToSqlOutput::Owned(Value::Null),
+            Param::Int(int) => ToSqlOutput::Owned(Value::Integer(int)),
+            Param::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Param::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+        };
+        statement.raw_bind_parameter(i + 1, value).map_err(error)?;
+    }
+    Ok(())
+}
+
+fn cell(value: ValueRef<'_>) -> Result<Cell> {
+    Ok(match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(int) => Cell::Int(int),
+        ValueRef::Text(text) => {
+            Cell::Text(std::str::from_utf8(text).map_err(Error::internal)?.to_owned())
+        }
+        ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec()),
+        ValueRef::Real(_) => return Err(Error::internal("a column holds a fraction")),
+    })
+}
+
+/// Sorts SQLite's errors: those that may pass by themselves, and faults of ours.
+fn error(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::OutOfMemory,
+        ) => Error::unavailable(error),
+        _ => Error::internal(error),
+    }
+}

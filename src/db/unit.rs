@@ -1,0 +1,77 @@
+//! A unit of work on its way to the thread that runs it.
+
+use std::pin::Pin;
+
+use tokio::sync::oneshot;
+
+use super::tx::Tx;
+use crate::base::{Caller, Error, Result};
+
+/// A unit of work whose result type is forgotten, so that many kinds stand in one queue.
+pub(super) trait Work: Send {
+    /// Who asks.
+    fn caller(&self) -> &Caller;
+
+    /// Runs the unit and keeps its result; tells whether its changes are to be kept. May be called
+    /// again after the changes of the first run were undone.
+    fn run<'a>(&'a mut self, tx: &'a mut Tx) -> Pin<Box<dyn Future<Output = bool> + 'a>>;
+
+    /// The error of the last run, if it had one.
+    fn error(&self) -> Option<&Error>;
+
+    /// Replaces the result by an error.
+    fn fail(&mut self, error: Error);
+
+    /// Sends the result to whoever waits for it.
+    fn answer(self: Box<Self>);
+}
+
+struct Unit<T, F> {
+    caller: Caller,
+    unit: F,
+    result: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+/// Wraps a unit; its result comes out of the receiver.
+pub(super) fn new<T, F>(caller: &Caller, unit: F) -> (Box<dyn Work>, oneshot::Receiver<Result<T>>)
+where
+    T: Send + 'static,
+    F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Unit { caller: caller.clone(), unit, result: None, reply }), answer)
+}
+
+impl<T, F> Work for Unit<T, F>
+where
+    T: Send + 'static,
+    F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
+{
+    fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    fn run<'a>(&'a mut self, tx: &'a mut Tx) -> Pin<Box<dyn Future<Output = bool> + 'a>> {
+        Box::pin(async move {
+            let result = (self.unit)(tx).await;
+            let keep = result.is_ok();
+            self.result = Some(result);
+            keep
+        })
+    }
+
+    fn error(&self) -> Option<&Error> {
+        self.result.as_ref().and_then(|result| result.as_ref().err())
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.result = Some(Err(error));
+    }
+
+    fn answer(self: Box<Self>) {
+        let result = self.result.unwrap_or_else(|| Err(Error::internal("a unit was not run")));
+        // Nobody waits any more if the request was cancelled: what it asked for is done all the same.
+        let _ = self.reply.send(result);
+    }
+}
