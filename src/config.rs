@@ -10,3 +10,13 @@ pub struct Outbound {
     /// A PEM file with certification authorities trusted besides the system's.
     pub extra_ca_file: Option<std::path::PathBuf>,
 }
+
+/// The effective settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The URL under which browsers and applications reach the service, without a path
+    /// (`https://sso.example.com`).
+    pub base_url: url::Url,
+    /// How far the outbound HTTP client may go.
+    pub outbound: Outbound,
+}

@@ -10,3 +10,7 @@ pub mod config;
 
 // Floor 3: the database.
 pub mod db;
+
+// Floor 4: the nouns, and the bundle of handles.
+pub mod app;
+pub mod model;

@@ -62,6 +62,12 @@ impl Query {
         self
     }
 
+    /// Ends the query after so many rows.
+    pub fn limit(&mut self, rows: usize) -> &mut Self {
+        let _ = write!(self.sql, " LIMIT {rows}");
+        self
+    }
+
     /// The rows.
     ///
     /// # Errors
@@ -91,7 +97,8 @@ impl Query {
             let _ = write!(self.sql, " AND {column} {compare} ${}", self.params.len());
         }
         let direction = if oldest_first { "ASC" } else { "DESC" };
-        let _ = write!(self.sql, " ORDER BY {column} {direction} LIMIT {}", request.limit + 1);
+        let _ = write!(self.sql, " ORDER BY {column} {direction}");
+        self.limit(request.limit + 1);
         let rows = self.fetch_all(tx).await?.into_iter().map(from_row).collect::<Result<_>>()?;
         Ok(request.page(rows, key))
     }

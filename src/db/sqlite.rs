@@ -131,11 +131,7 @@ impl Writer {
 
     /// Runs the first unit and all that wait behind it in one transaction. What was run stands in
     /// `batch` afterwards, whether it could be committed or not.
-    fn commit_batch(
-        &mut self,
-        first: Box<dyn Work>,
-        batch: &mut Vec<Box<dyn Work>>,
-    ) -> Result<()> {
+    fn commit_batch(&mut self, first: Box<dyn Work>, batch: &mut Vec<Box<dyn Work>>) -> Result<()> {
         let mut next = Some(first);
         let begun = self.control("BEGIN IMMEDIATE");
         if let Err(error) = begun {
@@ -170,9 +166,8 @@ impl Writer {
         };
         let caller = work.caller().clone();
         let mut tx = Tx::new(tx::Connection::Sqlite(connection), caller, self.clock.now());
-        let ran = catch_unwind(AssertUnwindSafe(|| {
-            complete(async { Ok(work.run(&mut tx).await) })
-        }));
+        let ran =
+            catch_unwind(AssertUnwindSafe(|| complete(async { Ok(work.run(&mut tx).await) })));
         let tx::Connection::Sqlite(connection) = tx.into_connection();
         self.connection = Some(connection);
         let keep = match ran {

@@ -71,11 +71,7 @@ impl Tx {
     /// # Errors
     ///
     /// As [`Self::fetch_all`].
-    pub async fn fetch_optional(
-        &mut self,
-        sql: &str,
-        params: &[Param<'_>],
-    ) -> Result<Option<Row>> {
+    pub async fn fetch_optional(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
         match &mut self.connection {
             Connection::Sqlite(sqlite) => Ok(sqlite.fetch(sql, params, 1)?.pop()),
         }

@@ -1,0 +1,143 @@
+//! API keys of an environment: the application's secret, and the OAuth client secret.
+
+use serde::Serialize;
+
+use crate::base::id::{ApiKeyId, EnvironmentId};
+use crate::base::page::{Page, PageRequest};
+use crate::base::secret::{Secret, SecretHash};
+use crate::base::time::Timestamp;
+use crate::base::{Error, Result};
+use crate::db::{Query, Row, Tx};
+
+/// An API key without the key itself: that was shown once.
+#[derive(Clone, Debug, Serialize)]
+pub struct ApiKey {
+    /// Always `environment_api_key`.
+    pub object: &'static str,
+    /// Its id.
+    pub id: ApiKeyId,
+    /// What people call it.
+    pub name: String,
+    /// How it begins and ends, such as `sk_...3456`.
+    pub obfuscated_value: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// What a new key is made of.
+#[derive(Clone, Debug)]
+pub struct NewApiKey {
+    /// What people call it, 1 to 100 characters.
+    pub name: String,
+    /// When it is to end by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Creates a key; the secret is returned here and never again.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if the name is empty or too long, or the expiry has passed.
+pub async fn create(tx: &mut Tx, new: &NewApiKey) -> Result<(ApiKey, Secret)> {
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().count() > 100 {
+        return Err(Error::invalid("invalid_name", "name", "A name has 1 to 100 characters."));
+    }
+    if new.expires_at.is_some_and(|moment| moment <= tx.now()) {
+        return Err(Error::invalid("invalid_expiry", "expires_at", "The expiry has passed."));
+    }
+    let secret = Secret::random("sk_");
+    let last_four = &secret.expose()[secret.expose().len() - 4..];
+    let key = ApiKey {
+        object: "environment_api_key",
+        id: tx.new_id(),
+        name: name.to_owned(),
+        obfuscated_value: format!("sk_...{last_four}"),
+        created_at: tx.now(),
+        expires_at: new.expires_at,
+        revoked_at: None,
+    };
+    tx.execute(
+        "INSERT INTO api_keys
+         (id, environment_id, name, key_hash, last_four, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &[
+            (&key.id).into(),
+            (&tx.environment_id()).into(),
+            (&key.name).into(),
+            (&secret.hash()).into(),
+            last_four.into(),
+            tx.now().into(),
+            new.expires_at.into(),
+        ],
+    )
+    .await?;
+    Ok((key, secret))
+}
+
+/// The environment and id of a key that is valid now. Finds the environment, so it is not limited
+/// to one.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_all`].
+pub async fn find_by_hash(
+    tx: &mut Tx,
+    hash: &SecretHash,
+) -> Result<Option<(EnvironmentId, ApiKeyId)>> {
+    tx.fetch_optional(
+        "SELECT environment_id, id FROM api_keys
+         WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+        &[hash.into(), tx.now().into()],
+    )
+    .await?
+    .map(|mut row| Ok((row.next()?, row.next()?)))
+    .transpose()
+}
+
+/// Lists the keys of the environment.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_all`].
+pub async fn list(tx: &mut Tx, request: &PageRequest) -> Result<Page<ApiKey>> {
+    Query::new(
+        "SELECT id, name, last_four, created_at, expires_at, revoked_at FROM api_keys
+         WHERE environment_id = $1",
+        &[(&tx.environment_id()).into()],
+    )
+    .fetch_page(tx, ("id", |key: &ApiKey| key.id.to_string()), request, from_row)
+    .await
+}
+
+/// Revokes a key: from the commit on, no request with it succeeds.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if the environment has no such key.
+pub async fn revoke(tx: &mut Tx, id: &str) -> Result<()> {
+    let changed = tx
+        .execute(
+            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, $1)
+             WHERE environment_id = $2 AND id = $3",
+            &[tx.now().into(), (&tx.environment_id()).into(), id.into()],
+        )
+        .await?;
+    if changed == 0 { Err(Error::not_found("API Key", id)) } else { Ok(()) }
+}
+
+fn from_row(mut row: Row) -> Result<ApiKey> {
+    Ok(ApiKey {
+        object: "environment_api_key",
+        id: row.next()?,
+        name: row.next()?,
+        obfuscated_value: format!("sk_...{}", row.next::<String>()?),
+        created_at: row.next()?,
+        expires_at: row.next()?,
+        revoked_at: row.next()?,
+    })
+}

@@ -1,0 +1,216 @@
+//! Environments: each owns its keys, organizations, connections and everything below them.
+
+use serde::{Deserialize, Serialize};
+
+use super::role;
+use crate::base::id::EnvironmentId;
+use crate::base::time::Timestamp;
+use crate::base::{Error, Result};
+use crate::db::{Row, Tx};
+
+/// An environment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Environment {
+    /// Always `environment`.
+    pub object: &'static str,
+    /// Its id.
+    pub id: EnvironmentId,
+    /// What people call it.
+    pub name: String,
+    /// What it is for: decides which redirect URIs may be registered.
+    pub kind: Kind,
+    /// The OAuth client id of the application (RFC 6749 section 2.2).
+    pub client_id: String,
+    /// What can be chosen.
+    pub settings: Settings,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What an environment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// For trying out: http and localhost redirect URIs are allowed.
+    Sandbox,
+    /// For customers: https only.
+    Production,
+}
+
+impl Kind {
+    /// The word that is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sandbox => "sandbox",
+            Self::Production => "production",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Sandbox, Self::Production].into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// What can be chosen for an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Whether a profile gets one role or all that its groups give.
+    pub role_mode: RoleMode,
+    /// Whether the application may redeem codes without a secret, by PKCE alone (RFC 8252).
+    pub public_client: bool,
+    /// Who is asked whether to continue after the identity provider.
+    pub signin_consent: SigninConsent,
+}
+
+/// Whether a profile gets one role or several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoleMode {
+    /// The matching role of the highest priority.
+    #[default]
+    Single,
+    /// All matching roles.
+    Multiple,
+}
+
+/// Who is asked whether to continue, once per browser and connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SigninConsent {
+    /// Those who come through a generic connection, whose identity provider can be anybody's.
+    #[default]
+    GenericConnections,
+    /// Everybody.
+    Always,
+    /// Nobody.
+    Never,
+}
+
+/// What a new environment is made of.
+#[derive(Clone, Debug)]
+pub struct NewEnvironment {
+    /// What people call it, 1 to 100 characters.
+    pub name: String,
+    /// What it is for.
+    pub kind: Kind,
+}
+
+const COLUMNS: &str = "id, name, kind, client_id, settings, created_at, updated_at";
+
+/// Creates an environment with its first two roles, `admin` and `member` (the default).
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if the name is empty or too long.
+pub async fn create(tx: &mut Tx, new: &NewEnvironment) -> Result<Environment> {
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().count() > 100 {
+        return Err(Error::invalid("invalid_name", "name", "A name has 1 to 100 characters."));
+    }
+    let id: EnvironmentId = tx.new_id();
+    let environment = Environment {
+        object: "environment",
+        client_id: format!("client_{}", &id.as_str()[EnvironmentId::PREFIX.len()..]),
+        id,
+        name: name.to_owned(),
+        kind: new.kind,
+        settings: Settings::default(),
+        created_at: tx.now(),
+        updated_at: tx.now(),
+    };
+    let settings = serde_json::to_string(&environment.settings).map_err(Error::internal)?;
+    tx.execute(
+        "INSERT INTO environments
+         (id, name, kind, client_id, settings, event_position, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $6)",
+        &[
+            (&environment.id).into(),
+            (&environment.name).into(),
+            environment.kind.as_str().into(),
+            (&environment.client_id).into(),
+            (&settings).into(),
+            tx.now().into(),
+        ],
+    )
+    .await?;
+    tx.enter(&environment.id);
+    role::create_first(tx).await?;
+    Ok(environment)
+}
+
+/// The environment with this client id. Finds the environment, so it is not limited to one.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_all`].
+pub async fn find_by_client_id(tx: &mut Tx, client_id: &str) -> Result<Option<Environment>> {
+    find(tx, "client_id = $1", client_id).await
+}
+
+/// The environment with this id. Finds the environment, so it is not limited to one.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_all`].
+pub async fn find_by_id(tx: &mut Tx, id: &EnvironmentId) -> Result<Option<Environment>> {
+    find(tx, "id = $1", id.as_str()).await
+}
+
+/// The environment that the caller is in.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if it is gone.
+pub async fn current(tx: &mut Tx) -> Result<Environment> {
+    let id = tx.environment_id();
+    find_by_id(tx, &id).await?.ok_or_else(|| Error::not_found("Environment", id.as_str()))
+}
+
+/// All environments, the oldest first: for the operator's command line.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_all`].
+pub async fn list_all(tx: &mut Tx) -> Result<Vec<Environment>> {
+    let sql = format!("SELECT {COLUMNS} FROM environments ORDER BY id");
+    tx.fetch_all(&sql, &[]).await?.into_iter().map(from_row).collect()
+}
+
+/// Changes what can be chosen for the caller's environment.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if it is gone.
+pub async fn change_settings(tx: &mut Tx, settings: &Settings) -> Result<Environment> {
+    let id = tx.environment_id();
+    let text = serde_json::to_string(settings).map_err(Error::internal)?;
+    tx.execute(
+        "UPDATE environments SET settings = $1, updated_at = $2 WHERE id = $3",
+        &[(&text).into(), tx.now().into(), (&id).into()],
+    )
+    .await?;
+    current(tx).await
+}
+
+async fn find(tx: &mut Tx, condition: &'static str, param: &str) -> Result<Option<Environment>> {
+    let sql = format!("SELECT {COLUMNS} FROM environments WHERE {condition}");
+    tx.fetch_optional(&sql, &[param.into()]).await?.map(from_row).transpose()
+}
+
+fn from_row(mut row: Row) -> Result<Environment> {
+    Ok(Environment {
+        object: "environment",
+        id: row.next()?,
+        name: row.next()?,
+        kind: Kind::parse(&row.next::<String>()?)
+            .ok_or_else(|| Error::internal("an environment of unknown kind"))?,
+        client_id: row.next()?,
+        settings: serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?,
+        created_at: row.next()?,
+        updated_at: row.next()?,
+    })
+}

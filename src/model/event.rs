@@ -1,0 +1,161 @@
+//! Events: what happened, recorded in the transaction in which it happened.
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::base::id::{EventId, OrganizationId};
+use crate::base::page::{Page, PageRequest};
+use crate::base::time::Timestamp;
+use crate::base::{Error, Result};
+use crate::db::{Query, Row, Tx};
+
+/// How long events are kept: 90 days, in milliseconds.
+pub const RETENTION_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+
+/// An event, as `GET /events` and webhooks carry it.
+#[derive(Debug, Serialize)]
+pub struct Event {
+    /// Always `event`.
+    pub object: &'static str,
+    /// Its id.
+    pub id: EventId,
+    /// Its name, such as `connection.activated`.
+    pub event: String,
+    /// The object that it is about, as it was in that moment.
+    pub data: Box<RawValue>,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// Who did it, and which values were there before.
+    pub context: Box<RawValue>,
+    /// Where it stands in the order of commits.
+    #[serde(skip)]
+    pub position: i64,
+}
+
+/// Which events a list is to hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Names; none means all.
+    pub names: Vec<String>,
+    /// Only events of this organization.
+    pub organization_id: Option<OrganizationId>,
+    /// Only events of this moment or later.
+    pub range_start: Option<Timestamp>,
+    /// Only events before this moment.
+    pub range_end: Option<Timestamp>,
+}
+
+/// Records that something happened. `data` is the object in its API shape.
+///
+/// # Errors
+///
+/// [`Error::Internal`] if the data cannot be written as JSON; as [`Tx::execute`].
+pub async fn record(
+    tx: &mut Tx,
+    name: &'static str,
+    organization_id: Option<&OrganizationId>,
+    data: &impl Serialize,
+) -> Result<()> {
+    record_change(tx, name, organization_id, data, None).await
+}
+
+/// Records a change, with the values that were there before (`context.previous_attributes`).
+///
+/// # Errors
+///
+/// As [`record`].
+pub async fn record_change(
+    tx: &mut Tx,
+    name: &'static str,
+    organization_id: Option<&OrganizationId>,
+    data: &impl Serialize,
+    previous: Option<Value>,
+) -> Result<()> {
+    let data = serde_json::to_string(data).map_err(Error::internal)?;
+    let caller = tx.caller();
+    let mut context = serde_json::json!({
+        "actor": { "id": caller.actor_id, "source": caller.source.as_str(), "name": null },
+    });
+    if let Some(previous) = previous {
+        context["previous_attributes"] = previous;
+    }
+    let environment_id = tx.environment_id();
+    let position: i64 = tx
+        .fetch_one(
+            "UPDATE environments SET event_position = event_position + 1 WHERE id = $1
+             RETURNING event_position",
+            &[(&environment_id).into()],
+        )
+        .await?
+        .next()?;
+    let id: EventId = tx.new_id();
+    tx.execute(
+        "INSERT INTO events
+         (environment_id, position, id, name, organization_id, data, context, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        &[
+            (&environment_id).into(),
+            position.into(),
+            (&id).into(),
+            name.into(),
+            organization_id.into(),
+            (&data).into(),
+            (&context.to_string()).into(),
+            tx.now().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Lists events in the order in which they were committed. The cursors are event ids.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] for a cursor that is no event of this environment.
+pub async fn list(tx: &mut Tx, filter: &Filter, request: &PageRequest) -> Result<Page<Event>> {
+    let (oldest_first, cursor) = request.reading();
+    let mut query = Query::new(
+        "SELECT id, name, data, context, created_at, position FROM events WHERE environment_id = $1",
+        &[(&tx.environment_id()).into()],
+    );
+    query.and_in("name", &filter.names);
+    query.and_some("organization_id = $?", filter.organization_id.as_ref());
+    query.and_some("created_at >= $?", filter.range_start.map(Timestamp::as_ms));
+    query.and_some("created_at < $?", filter.range_end.map(Timestamp::as_ms));
+    if let Some(cursor) = cursor {
+        let position = position_of(tx, cursor).await?;
+        query.and(if oldest_first { "position > $?" } else { "position < $?" }, position);
+    }
+    query.end(if oldest_first { " ORDER BY position ASC" } else { " ORDER BY position DESC" });
+    query.limit(request.limit + 1);
+    let rows = query.fetch_all(tx).await?.into_iter().map(from_row).collect::<Result<_>>()?;
+    Ok(request.page(rows, |event: &Event| event.id.to_string()))
+}
+
+/// The position of the event with this id.
+async fn position_of(tx: &mut Tx, id: &str) -> Result<i64> {
+    tx.fetch_optional(
+        "SELECT position FROM events WHERE environment_id = $1 AND id = $2",
+        &[(&tx.environment_id()).into(), id.into()],
+    )
+    .await?
+    .ok_or_else(|| {
+        Error::invalid("invalid_cursor", "after", "The cursor is no event of this environment.")
+    })?
+    .next()
+}
+
+fn from_row(mut row: Row) -> Result<Event> {
+    let raw = |text: String| RawValue::from_string(text).map_err(Error::internal);
+    Ok(Event {
+        object: "event",
+        id: row.next()?,
+        event: row.next()?,
+        data: raw(row.next()?)?,
+        context: raw(row.next()?)?,
+        created_at: row.next()?,
+        position: row.next()?,
+    })
+}
