@@ -42,6 +42,9 @@ CREATE TABLE redirect_uris (
     updated_at BIGINT NOT NULL,
     UNIQUE (environment_id, uri)
 );
+-- Of two first registrations at once, one becomes the default.
+CREATE UNIQUE INDEX redirect_uris_by_default ON redirect_uris (environment_id)
+    WHERE is_default = 1;
 
 CREATE TABLE organizations (
     id TEXT PRIMARY KEY,

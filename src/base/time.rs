@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// On the wire it is ISO 8601 in UTC with exactly three fraction digits, as WorkOS writes it
 /// (`2026-01-15T12:00:00.000Z`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
+#[schema(value_type = String, format = DateTime, example = "2026-01-15T12:00:00.000Z")]
 pub struct Timestamp(i64);
 
 impl Timestamp {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::role;
 use crate::base::id::EnvironmentId;
+use crate::base::redirect_uri::Rules;
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
 use crate::db::{Row, Tx};
@@ -45,6 +46,14 @@ impl Kind {
         match self {
             Self::Sandbox => "sandbox",
             Self::Production => "production",
+        }
+    }
+
+    /// Which redirect URIs may be registered.
+    pub const fn redirect_rules(self) -> Rules {
+        match self {
+            Self::Sandbox => Rules::Sandbox,
+            Self::Production => Rules::Production,
         }
     }
 

@@ -6,4 +6,7 @@
 pub mod api_key;
 pub mod environment;
 pub mod event;
+mod field;
+pub mod permission;
+pub mod redirect_uri;
 pub mod role;
