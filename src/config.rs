@@ -1,4 +1,353 @@
-//! Every setting: what it means, its default, and where it may come from.
+//! Every setting: what it means, its default, and where its value came from.
+//!
+//! A value comes from the built-in default, then the file (TOML), then the environment
+//! (`VESTIBULE_…`), then a flag; the last one counts. An unknown name refuses to start.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use crate::base::secret::Secret;
+
+/// What every variable of the environment that is meant for us begins with.
+const ENVIRONMENT_PREFIX: &str = "VESTIBULE_";
+/// The file that is read if none is named and it exists.
+pub const DEFAULT_FILE: &str = "vestibule.toml";
+
+/// A setting as it can be written.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name in the file; a dot separates a table from its member.
+    pub name: &'static str,
+    /// Its value if nobody sets it, as it would be written; empty: nothing.
+    pub default: &'static str,
+    /// Whether its value is masked when settings are shown.
+    pub secret: bool,
+    /// What it means, in one or two sentences.
+    pub doc: &'static str,
+}
+
+impl Setting {
+    /// Its variable of the environment, such as `VESTIBULE_OUTBOUND_ALLOW`.
+    pub fn variable(&self) -> String {
+        format!("{ENVIRONMENT_PREFIX}{}", self.name.replace('.', "_").to_uppercase())
+    }
+
+    /// Its flag on the command line without dashes in front, such as `outbound-allow`.
+    pub fn flag(&self) -> String {
+        self.name.replace(['.', '_'], "-")
+    }
+}
+
+/// All settings.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "base_url",
+        default: "",
+        secret: false,
+        doc: "The URL under which browsers and applications reach the service, without a path. \
+              Default: http:// and the listen address.",
+    },
+    Setting {
+        name: "listen",
+        default: "127.0.0.1:8080",
+        secret: false,
+        doc: "The address and port to listen on.",
+    },
+    Setting {
+        name: "data",
+        default: "vestibule-data",
+        secret: false,
+        doc: "The directory of the embedded database and the key file. Created at the first start.",
+    },
+    Setting {
+        name: "database",
+        default: "",
+        secret: true,
+        doc: "postgres://USER:PASSWORD@HOST/NAME, or sqlite://PATH. \
+              Default: vestibule.db in the data directory.",
+    },
+    Setting {
+        name: "keys",
+        default: "",
+        secret: true,
+        doc: "The keys that seal secrets at rest, as in the key file, separated by commas, the \
+              newest first. Default: vestibule.key in the data directory.",
+    },
+    Setting {
+        name: "log.level",
+        default: "info",
+        secret: false,
+        doc: "How much is logged: error, warn, info, debug or trace.",
+    },
+    Setting {
+        name: "log.format",
+        default: "text",
+        secret: false,
+        doc: "How it is logged: text or json.",
+    },
+    Setting {
+        name: "outbound.allow",
+        default: "",
+        secret: false,
+        doc: "Addresses that you vouch for, each as IP, IP:port, CIDR or CIDR:port ([IPv6]:port). \
+              To these, and to no others, private ranges, plain http and ports other than 443 are \
+              open.",
+    },
+    Setting {
+        name: "outbound.extra_ca_file",
+        default: "",
+        secret: false,
+        doc: "A PEM file with certification authorities to trust besides the system's.",
+    },
+    Setting {
+        name: "trusted_proxies",
+        default: "",
+        secret: false,
+        doc: "Addresses or CIDRs of reverse proxies whose X-Forwarded-For is believed.",
+    },
+    Setting {
+        name: "retention.sso_sessions_days",
+        default: "90",
+        secret: false,
+        doc: "How many days the traces of logins are kept.",
+    },
+    Setting {
+        name: "retention.events_days",
+        default: "90",
+        secret: false,
+        doc: "How many days events are kept.",
+    },
+];
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// The file.
+    File(PathBuf),
+    /// This variable of the environment.
+    Environment(String),
+    /// This flag.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Environment(variable) => write!(f, "environment {variable}"),
+            Self::Flag(flag) => write!(f, "flag --{flag}"),
+        }
+    }
+}
+
+/// Why the settings do not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is no setting of this name.
+    #[error("unknown setting `{name}` ({origin}){}", nearest(.name))]
+    Unknown {
+        /// What was written.
+        name: String,
+        /// Where it was written.
+        origin: Origin,
+    },
+    /// A value does not fit.
+    #[error("the setting `{name}` ({origin}) {problem}")]
+    Malformed {
+        /// Which setting.
+        name: &'static str,
+        /// Where its value came from.
+        origin: Origin,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The file cannot be read.
+    #[error("the configuration file {path} cannot be read: {problem}")]
+    File {
+        /// Which file.
+        path: String,
+        /// Why.
+        problem: String,
+    },
+}
+
+/// Names the nearest known setting, if one is near.
+fn nearest(name: &str) -> String {
+    SETTINGS
+        .iter()
+        .map(|setting| (strsim::damerau_levenshtein(name, setting.name), setting.name))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len() / 2)
+        .map(|(_, known)| format!("; did you mean `{known}`?"))
+        .unwrap_or_default()
+}
+
+/// What is written where: every setting with its value and origin.
+#[derive(Debug)]
+pub struct Sources {
+    values: BTreeMap<&'static str, (String, Origin)>,
+}
+
+impl Sources {
+    /// Collects the values: defaults, the file, the environment, flags (name of the flag, value).
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for an unknown name or an unreadable file.
+    pub fn collect(file: Option<&Path>, flags: &[(String, String)]) -> Result<Self, ConfigError> {
+        #[expect(clippy::disallowed_methods, reason = "the one place where the environment enters")]
+        let variables = std::env::vars();
+        Self::collect_from(file, variables, flags)
+    }
+
+    fn collect_from(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+        flags: &[(String, String)],
+    ) -> Result<Self, ConfigError> {
+        let mut values: BTreeMap<_, _> = SETTINGS
+            .iter()
+            .map(|setting| (setting.name, (setting.default.to_owned(), Origin::Default)))
+            .collect();
+        let chosen = file.unwrap_or(Path::new(DEFAULT_FILE));
+        if file.is_some() || chosen.exists() {
+            for (name, value) in read_file(chosen)? {
+                let origin = Origin::File(chosen.to_owned());
+                let setting = SETTINGS.iter().find(|setting| setting.name == name);
+                let setting =
+                    setting.ok_or_else(|| ConfigError::Unknown { name, origin: origin.clone() })?;
+                values.insert(setting.name, (value, origin));
+            }
+        }
+        for (variable, value) in variables.filter(|(v, _)| v.starts_with(ENVIRONMENT_PREFIX)) {
+            let setting = SETTINGS.iter().find(|setting| setting.variable() == variable);
+            let origin = Origin::Environment(variable.clone());
+            let setting = setting.ok_or_else(|| ConfigError::Unknown {
+                name: variable[ENVIRONMENT_PREFIX.len()..].to_lowercase(),
+                origin: origin.clone(),
+            })?;
+            values.insert(setting.name, (value, origin));
+        }
+        for (flag, value) in flags {
+            let origin = Origin::Flag(flag.clone());
+            let setting = SETTINGS.iter().find(|setting| setting.flag() == *flag);
+            let setting = setting.ok_or_else(|| ConfigError::Unknown {
+                name: flag.clone(),
+                origin: origin.clone(),
+            })?;
+            values.insert(setting.name, (value.clone(), origin));
+        }
+        Ok(Self { values })
+    }
+
+    /// Every setting with its value, as it may be shown, and its origin.
+    pub fn shown(&self) -> impl Iterator<Item = (&'static Setting, &str, &Origin)> {
+        SETTINGS.iter().filter_map(|setting| {
+            let (value, origin) = self.values.get(setting.name)?;
+            let shown = if setting.secret && !value.is_empty() { "********" } else { value };
+            Some((setting, shown, origin))
+        })
+    }
+
+    fn text(&self, name: &'static str) -> &str {
+        self.values.get(name).map_or("", |(value, _)| value.trim())
+    }
+
+    fn malformed(&self, name: &'static str, problem: impl Into<String>) -> ConfigError {
+        let origin = self.values.get(name).map_or(Origin::Default, |(_, origin)| origin.clone());
+        ConfigError::Malformed { name, origin, problem: problem.into() }
+    }
+
+    fn list(&self, name: &'static str) -> Vec<String> {
+        let items = self.text(name).split(',').map(str::trim);
+        items.filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn days(&self, name: &'static str) -> Result<i64, ConfigError> {
+        match self.text(name).parse() {
+            Ok(days @ 1..=36_500) => Ok(days),
+            _ => Err(self.malformed(name, "is a number of days, 1 to 36500")),
+        }
+    }
+
+    fn path(&self, name: &'static str) -> Option<PathBuf> {
+        Some(self.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from)
+    }
+}
+
+/// The settings of a file as flat names and texts; lists joined by commas.
+fn read_file(path: &Path) -> Result<Vec<(String, String)>, ConfigError> {
+    let unreadable =
+        |problem: String| ConfigError::File { path: path.display().to_string(), problem };
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| unreadable(error.to_string()))?;
+    let mut flat = Vec::new();
+    flatten("", &table, &mut flat);
+    Ok(flat)
+}
+
+fn flatten(prefix: &str, table: &toml::Table, flat: &mut Vec<(String, String)>) {
+    for (key, value) in table {
+        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&name, inner, flat),
+            toml::Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(plain).collect();
+                flat.push((name, items.join(",")));
+            }
+            value => flat.push((name, plain(value))),
+        }
+    }
+}
+
+fn plain(value: &toml::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The effective settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The URL under which browsers and applications reach the service, without a path
+    /// (`https://sso.example.com`).
+    pub base_url: Url,
+    /// The address and port to listen on.
+    pub listen: SocketAddr,
+    /// The directory of the embedded database and the key file.
+    pub data: PathBuf,
+    /// Where the data lives.
+    pub database: Database,
+    /// The sealing keys, if they are not in the key file.
+    pub keys: Option<Secret>,
+    /// How much is logged.
+    pub log_level: tracing::Level,
+    /// Whether logs are JSON.
+    pub log_json: bool,
+    /// How far the outbound HTTP client may go.
+    pub outbound: Outbound,
+    /// Reverse proxies whose `X-Forwarded-For` is believed, as addresses or CIDRs.
+    pub trusted_proxies: Vec<String>,
+    /// How many days the traces of logins are kept.
+    pub sso_session_retention_days: i64,
+    /// How many days events are kept.
+    pub event_retention_days: i64,
+}
+
+/// Where the data lives.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// The embedded engine, in this file.
+    Sqlite(PathBuf),
+    /// PostgreSQL, by this URL, which may hold a password.
+    Postgres(Secret),
+}
 
 /// How far the outbound HTTP client may go.
 #[derive(Clone, Debug, Default)]
@@ -8,15 +357,132 @@ pub struct Outbound {
     /// plain http and ports other than 443 are open; without a port, all ports of the address.
     pub allow: Vec<String>,
     /// A PEM file with certification authorities trusted besides the system's.
-    pub extra_ca_file: Option<std::path::PathBuf>,
+    pub extra_ca_file: Option<PathBuf>,
 }
 
-/// The effective settings.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The URL under which browsers and applications reach the service, without a path
-    /// (`https://sso.example.com`).
-    pub base_url: url::Url,
-    /// How far the outbound HTTP client may go.
-    pub outbound: Outbound,
+impl Config {
+    /// Reads the values.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Malformed`], naming the setting, its origin and what is wrong.
+    pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
+        let listen = sources.text("listen").parse().map_err(|_| {
+            sources.malformed("listen", "is an IP address and a port, such as 127.0.0.1:8080")
+        })?;
+        let data = PathBuf::from(sources.text("data"));
+        Ok(Self {
+            base_url: base_url(sources, listen)?,
+            listen,
+            database: database(sources, &data)?,
+            data,
+            keys: Some(sources.text("keys")).filter(|text| !text.is_empty()).map(Secret::new),
+            log_level: sources.text("log.level").parse().map_err(|_| {
+                sources.malformed("log.level", "is error, warn, info, debug or trace")
+            })?,
+            log_json: match sources.text("log.format") {
+                "json" => true,
+                "text" => false,
+                _ => return Err(sources.malformed("log.format", "is text or json")),
+            },
+            outbound: Outbound {
+                allow: sources.list("outbound.allow"),
+                extra_ca_file: sources.path("outbound.extra_ca_file"),
+            },
+            trusted_proxies: sources.list("trusted_proxies"),
+            sso_session_retention_days: sources.days("retention.sso_sessions_days")?,
+            event_retention_days: sources.days("retention.events_days")?,
+        })
+    }
+}
+
+fn base_url(sources: &Sources, listen: SocketAddr) -> Result<Url, ConfigError> {
+    let text = match sources.text("base_url") {
+        "" => format!("http://{listen}"),
+        text => text.to_owned(),
+    };
+    let malformed = |problem| sources.malformed("base_url", problem);
+    let url = Url::parse(&text).map_err(|_| malformed("is no URL"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(malformed("begins with https:// or http://"));
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(malformed("has no path: the SDKs would drop it"));
+    }
+    Ok(url)
+}
+
+fn database(sources: &Sources, data: &Path) -> Result<Database, ConfigError> {
+    match sources.text("database") {
+        "" => Ok(Database::Sqlite(data.join("vestibule.db"))),
+        url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+            Ok(Database::Postgres(Secret::new(url)))
+        }
+        url => match url.strip_prefix("sqlite://") {
+            Some(path) if !path.is_empty() => Ok(Database::Sqlite(path.into())),
+            _ => Err(sources.malformed("database", "begins with postgres:// or sqlite://")),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+    }
+
+    fn collect(variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Sources, ConfigError> {
+        Sources::collect_from(None, pairs(variables).into_iter(), &pairs(flags))
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_which_beats_the_default() {
+        let sources = collect(
+            &[("VESTIBULE_LISTEN", "127.0.0.1:1"), ("VESTIBULE_LOG_LEVEL", "debug"), ("HOME", "/")],
+            &[("listen", "127.0.0.1:2")],
+        )
+        .unwrap();
+        let config = Config::read(&sources).unwrap();
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.log_level, tracing::Level::DEBUG);
+        assert_eq!(config.base_url.as_str(), "http://127.0.0.1:2/");
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_and_the_nearest_one_is_named() {
+        let error = collect(&[("VESTIBULE_LISTN", "x")], &[]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "unknown setting `listn` (environment VESTIBULE_LISTN); did you mean `listen`?"
+        );
+    }
+
+    #[test]
+    fn a_file_is_read_with_its_tables_and_its_unknown_names_are_refused() {
+        let folder = std::env::temp_dir().join(format!("vestibule-config-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("a.toml");
+        std::fs::write(&file, "[outbound]\nallow = [\"10.0.0.5\", \"127.0.0.0/8\"]\n").unwrap();
+        let sources = Sources::collect_from(Some(&file), std::iter::empty(), &[]).unwrap();
+        assert_eq!(Config::read(&sources).unwrap().outbound.allow, ["10.0.0.5", "127.0.0.0/8"]);
+        std::fs::write(&file, "[outbund]\nallow = []\n").unwrap();
+        let error = Sources::collect_from(Some(&file), std::iter::empty(), &[]).unwrap_err();
+        assert!(error.to_string().contains("did you mean `outbound.allow`?"), "{error}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn secrets_are_masked_when_settings_are_shown() {
+        let sources = collect(&[("VESTIBULE_DATABASE", "postgres://u:canary@h/d")], &[]).unwrap();
+        assert!(sources.shown().all(|(_, value, _)| !value.contains("canary")));
+        assert!(!format!("{:?}", Config::read(&sources).unwrap()).contains("canary"));
+    }
+
+    #[test]
+    fn a_base_url_with_a_path_is_refused() {
+        let sources = collect(&[], &[("base-url", "https://sso.example.com/prefix")]).unwrap();
+        assert!(Config::read(&sources).unwrap_err().to_string().contains("no path"));
+    }
 }

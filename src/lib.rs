@@ -8,6 +8,9 @@ pub mod base;
 // Floor 1: settings.
 pub mod config;
 
+// Floor 2: encryption at rest.
+pub mod seal;
+
 // Floor 3: the database.
 pub mod db;
 

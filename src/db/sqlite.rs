@@ -31,7 +31,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Sqlite {
     queue: mpsc::UnboundedSender<Box<dyn Work>>,
-    readers: Mutex<Vec<Box<Connection>>>,
+    readers: Mutex<Vec<Connection>>,
     permits: Semaphore,
     clock: Clock,
 }
@@ -43,7 +43,7 @@ impl Sqlite {
         let readers = (0..READERS)
             .map(|_| {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                Connection::open(path, flags).map(Box::new)
+                Connection::open(path, flags)
             })
             .collect::<Result<_>>()?;
         let (queue, waiting) = mpsc::unbounded_channel();
@@ -67,15 +67,16 @@ impl Sqlite {
     {
         let permit = self.permits.acquire().await.map_err(Error::unavailable)?;
         let connection = self.lock_readers().pop().ok_or_else(|| Error::internal("no reader"))?;
-        let mut tx = Tx::new(tx::Connection::Sqlite(connection), caller.clone(), self.clock.now());
+        let mut tx =
+            Tx::new(tx::Connection::Sqlite(Box::new(connection)), caller.clone(), self.clock.now());
         let result = run_read(&mut tx, &unit);
         let tx::Connection::Sqlite(connection) = tx.into_connection();
-        self.lock_readers().push(connection);
+        self.lock_readers().push(*connection);
         drop(permit);
         result
     }
 
-    fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<Box<Connection>>> {
+    fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         // A panic between lock and unlock is not possible: only push and pop happen there.
         self.readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

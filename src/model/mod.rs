@@ -1,12 +1,16 @@
 //! The nouns: types, rules and SQL. Each operation is one part of a unit of work.
 //!
 //! Every query of tenant data filters by [`Tx::environment_id`](crate::db::Tx::environment_id);
-//! the few that find the environment are named `find_by_…` after what they are found by.
+//! the few that do not say so.
 
+pub mod access_token;
 pub mod api_key;
+pub mod authorization_code;
 pub mod environment;
 pub mod event;
 mod field;
 pub mod permission;
+pub mod profile;
 pub mod redirect_uri;
 pub mod role;
+pub mod sso_session;

@@ -1,0 +1,244 @@
+//! Profiles: who signed in. The key is the connection and the identity provider's `sub`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::event;
+use crate::base::id::{ConnectionId, OrganizationId, ProfileId};
+use crate::base::{Error, Result};
+use crate::db::{Row, Tx};
+
+/// A profile, as WorkOS shapes it. Members that may be null are there all the same.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Profile {
+    /// Always `profile`.
+    pub object: &'static str,
+    /// Its id: stable for the connection and `sub`, whatever else changes.
+    pub id: ProfileId,
+    /// The organization of the connection.
+    pub organization_id: OrganizationId,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// The connection's type, such as `OktaOIDC`.
+    pub connection_type: String,
+    /// The identity provider's `sub`.
+    pub idp_id: String,
+    /// The e-mail address: data, never a key.
+    pub email: String,
+    /// `given_name`.
+    pub first_name: Option<String>,
+    /// `family_name`.
+    pub last_name: Option<String>,
+    /// `name`.
+    pub name: Option<String>,
+    /// The most important role.
+    pub role: Option<RoleSlug>,
+    /// All roles, the most important first.
+    pub roles: Option<Vec<RoleSlug>>,
+    /// The groups as the identity provider sent them; absent if it sent none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<String>>,
+    /// What the connection maps beyond the standard attributes.
+    pub custom_attributes: Map<String, Value>,
+    /// All claims.
+    pub raw_attributes: Map<String, Value>,
+}
+
+/// A role as a profile names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleSlug {
+    /// The role's slug.
+    pub slug: String,
+}
+
+/// What a sign-in says about a person.
+#[derive(Debug)]
+pub struct SignIn {
+    /// The organization of the connection.
+    pub organization_id: OrganizationId,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// The connection's type, such as `OktaOIDC`.
+    pub connection_type: String,
+    /// The identity provider's `sub`.
+    pub idp_id: String,
+    /// The e-mail address.
+    pub email: String,
+    /// `given_name`.
+    pub first_name: Option<String>,
+    /// `family_name`.
+    pub last_name: Option<String>,
+    /// `name`.
+    pub name: Option<String>,
+    /// Slugs of the roles, the most important first.
+    pub roles: Vec<String>,
+    /// The groups, if there was a claim.
+    pub groups: Option<Vec<String>>,
+    /// What the connection maps beyond the standard attributes.
+    pub custom_attributes: Map<String, Value>,
+    /// All claims.
+    pub raw_attributes: Map<String, Value>,
+}
+
+const COLUMNS: &str = "id, organization_id, connection_id, connection_type, idp_id, email,
+    first_name, last_name, name, roles, groups, custom_attributes, raw_attributes";
+
+/// The profile of a `sub` at a connection, if that person has signed in before.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn find_by_idp_id(
+    tx: &mut Tx,
+    connection_id: &ConnectionId,
+    idp_id: &str,
+) -> Result<Option<Profile>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM profiles
+         WHERE connection_id = $1 AND idp_id = $2 AND environment_id = $3"
+    );
+    tx.fetch_optional(&sql, &[connection_id.into(), idp_id.into(), (&tx.environment_id()).into()])
+        .await?
+        .map(from_row)
+        .transpose()
+}
+
+/// The profile with this id.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if the environment has no such profile.
+pub async fn get(tx: &mut Tx, id: &ProfileId) -> Result<Profile> {
+    let sql = format!("SELECT {COLUMNS} FROM profiles WHERE id = $1 AND environment_id = $2");
+    tx.fetch_optional(&sql, &[id.into(), (&tx.environment_id()).into()])
+        .await?
+        .map(from_row)
+        .transpose()?
+        .ok_or_else(|| Error::not_found("Profile", id.as_str()))
+}
+
+/// Creates the profile or brings it up to date; `before` is what [`find_by_idp_id`] found in this
+/// unit. Writes nothing where nothing changed.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn sign_in(tx: &mut Tx, new: SignIn, before: Option<&Profile>) -> Result<Profile> {
+    let mut profile = shape(new, before.map_or_else(|| tx.new_id(), |known| known.id.clone()));
+    match before {
+        Some(known) if *known == profile => {}
+        Some(known) => {
+            store(tx, &profile).await?;
+            if known.email != profile.email {
+                let previous = serde_json::json!({ "email": known.email });
+                let organization_id = Some(&profile.organization_id);
+                event::record_change(
+                    tx,
+                    "profile.updated",
+                    organization_id,
+                    &profile,
+                    Some(previous),
+                )
+                .await?;
+            }
+        }
+        // Of two first sign-ins at once, the id of the one that was stored first stays.
+        None => profile.id = store(tx, &profile).await?,
+    }
+    Ok(profile)
+}
+
+fn shape(new: SignIn, id: ProfileId) -> Profile {
+    let roles: Vec<RoleSlug> = new.roles.into_iter().map(|slug| RoleSlug { slug }).collect();
+    Profile {
+        object: "profile",
+        id,
+        organization_id: new.organization_id,
+        connection_id: new.connection_id,
+        connection_type: new.connection_type,
+        idp_id: new.idp_id,
+        email: new.email,
+        first_name: new.first_name,
+        last_name: new.last_name,
+        name: new.name,
+        role: roles.first().cloned(),
+        roles: Some(roles),
+        groups: new.groups,
+        custom_attributes: new.custom_attributes,
+        raw_attributes: new.raw_attributes,
+    }
+}
+
+async fn store(tx: &mut Tx, profile: &Profile) -> Result<ProfileId> {
+    let slugs: Vec<&str> = profile.roles.iter().flatten().map(|role| role.slug.as_str()).collect();
+    let groups = profile.groups.as_ref().map(json).transpose()?;
+    tx.fetch_one(
+        "INSERT INTO profiles
+         (id, environment_id, organization_id, connection_id, connection_type, idp_id, email,
+          first_name, last_name, name, roles, groups, custom_attributes, raw_attributes,
+          created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
+         ON CONFLICT (connection_id, idp_id) DO UPDATE SET
+             email = excluded.email, first_name = excluded.first_name,
+             last_name = excluded.last_name, name = excluded.name, roles = excluded.roles,
+             groups = excluded.groups, custom_attributes = excluded.custom_attributes,
+             raw_attributes = excluded.raw_attributes, updated_at = excluded.updated_at,
+             connection_type = excluded.connection_type
+         RETURNING id",
+        &[
+            (&profile.id).into(),
+            (&tx.environment_id()).into(),
+            (&profile.organization_id).into(),
+            (&profile.connection_id).into(),
+            (&profile.connection_type).into(),
+            (&profile.idp_id).into(),
+            (&profile.email).into(),
+            profile.first_name.as_deref().into(),
+            profile.last_name.as_deref().into(),
+            profile.name.as_deref().into(),
+            (&json(&slugs)?).into(),
+            groups.as_deref().into(),
+            (&json(&profile.custom_attributes)?).into(),
+            (&json(&profile.raw_attributes)?).into(),
+            tx.now().into(),
+        ],
+    )
+    .await?
+    .next()
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(Error::internal)
+}
+
+/// Reads the columns of a profile in their order.
+pub(super) fn from_row(mut row: Row) -> Result<Profile> {
+    fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+        serde_json::from_str(text).map_err(Error::internal)
+    }
+    let mut profile = Profile {
+        object: "profile",
+        id: row.next()?,
+        organization_id: row.next()?,
+        connection_id: row.next()?,
+        connection_type: row.next()?,
+        idp_id: row.next()?,
+        email: row.next()?,
+        first_name: row.next()?,
+        last_name: row.next()?,
+        name: row.next()?,
+        role: None,
+        roles: None,
+        groups: None,
+        custom_attributes: Map::new(),
+        raw_attributes: Map::new(),
+    };
+    let slugs: Vec<String> = parse(&row.next::<String>()?)?;
+    let roles: Vec<RoleSlug> = slugs.into_iter().map(|slug| RoleSlug { slug }).collect();
+    profile.role = roles.first().cloned();
+    profile.roles = Some(roles);
+    profile.groups = row.next::<Option<String>>()?.map(|text| parse(&text)).transpose()?;
+    profile.custom_attributes = parse(&row.next::<String>()?)?;
+    profile.raw_attributes = parse(&row.next::<String>()?)?;
+    Ok(profile)
+}

@@ -1,0 +1,458 @@
+//! SSO sessions: one row per login attempt, with its trace.
+
+mod table;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::event;
+use crate::base::failure::{Failure, FailureCode, Owner};
+use crate::base::id::{ConnectionId, OrganizationId, ProfileId, SsoSessionId};
+use crate::base::page::{Page, PageRequest};
+use crate::base::secret::SecretHash;
+use crate::base::time::Timestamp;
+use crate::base::trace::{Step, Trace};
+use crate::base::{Error, Result};
+use crate::db::Tx;
+
+/// How long a login may take until the browser is back, and again until the code is redeemed:
+/// 10 minutes, in milliseconds.
+pub const LIFETIME_MS: i64 = 10 * 60 * 1000;
+
+/// How an attempt stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Somebody is signing in, or the application has not redeemed its code yet.
+    InProgress,
+    /// The application redeemed its code.
+    Success,
+    /// A check failed.
+    Failed,
+    /// Nobody came back in time.
+    TimedOut,
+}
+
+impl Status {
+    /// The word that is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "in_progress",
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::InProgress, Self::Success, Self::Failed, Self::TimedOut]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
+}
+
+/// A login attempt as it is shown to operators and developers.
+#[derive(Clone, Debug, Serialize)]
+pub struct SsoSession {
+    /// Always `sso_session`.
+    pub object: &'static str,
+    /// Its id: the reference number on error pages.
+    pub id: SsoSessionId,
+    /// The organization, where the attempt came so far.
+    pub organization_id: Option<OrganizationId>,
+    /// The connection, where the attempt came so far.
+    pub connection_id: Option<ConnectionId>,
+    /// How it stands.
+    pub status: Status,
+    /// Why it failed.
+    pub error: Option<SessionError>,
+    /// The e-mail address that the identity provider sent.
+    pub email: Option<String>,
+    /// The profile that signed in.
+    pub profile_id: Option<ProfileId>,
+    /// The address of the browser.
+    pub ip_address: Option<String>,
+    /// The `User-Agent` of the browser.
+    pub user_agent: Option<String>,
+    /// Where the application asked to be answered.
+    pub redirect_uri: String,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it last went on.
+    pub updated_at: Timestamp,
+    /// Every step and check, oldest first; only where one session is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Vec<Step>>,
+}
+
+/// Why an attempt failed, for its three readers.
+#[derive(Clone, Debug, Serialize)]
+pub struct SessionError {
+    /// The stable code.
+    pub code: &'static str,
+    /// Who has to mend it.
+    pub owner: Owner,
+    /// What the developer is told.
+    pub message: &'static str,
+    /// What the customer's IT administrator is told.
+    pub remedy: &'static str,
+}
+
+impl From<FailureCode> for SessionError {
+    fn from(code: FailureCode) -> Self {
+        Self {
+            code: code.as_str(),
+            owner: code.owner(),
+            message: code.for_developer(),
+            remedy: code.for_it(),
+        }
+    }
+}
+
+/// The browser that signs in, as far as it tells.
+#[derive(Clone, Debug, Default)]
+pub struct Browser {
+    /// Its address.
+    pub ip_address: Option<String>,
+    /// Its `User-Agent`, cut to 512 bytes.
+    pub user_agent: Option<String>,
+}
+
+/// What an attempt begins with.
+#[derive(Debug)]
+pub struct Start {
+    /// Its id, which the `state` towards the identity provider carries.
+    pub id: SsoSessionId,
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// The version of the connection's settings that the login began with.
+    pub connection_version: i64,
+    /// Where the application wants its answer: a registered URI, byte for byte.
+    pub redirect_uri: String,
+    /// The application's PKCE challenge.
+    pub code_challenge: Option<String>,
+    /// The hash of the secret in `state`.
+    pub state_hash: SecretHash,
+    /// The hash of the secret in the browser's cookie.
+    pub browser_hash: SecretHash,
+    /// What must be remembered until the end, sealed.
+    pub memory_sealed: Vec<u8>,
+    /// The browser.
+    pub browser: Browser,
+}
+
+/// An attempt that failed before anybody was sent to an identity provider.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Its id.
+    pub id: SsoSessionId,
+    /// The organization, if it was found.
+    pub organization_id: Option<OrganizationId>,
+    /// The connection, if it was found.
+    pub connection_id: Option<ConnectionId>,
+    /// What the application sent, cut to 512 bytes.
+    pub redirect_uri: String,
+    /// The browser.
+    pub browser: Browser,
+}
+
+/// An attempt that was taken to go on with.
+#[derive(Debug)]
+pub struct Taken {
+    /// Its id.
+    pub id: SsoSessionId,
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// The version of the connection's settings that the login began with.
+    pub connection_version: i64,
+    /// Where the application wants its answer.
+    pub redirect_uri: String,
+    /// The application's PKCE challenge.
+    pub code_challenge: Option<String>,
+    /// The hash of the secret in the browser's cookie.
+    pub browser_hash: Vec<u8>,
+    /// What had to be remembered, sealed.
+    pub memory_sealed: Vec<u8>,
+    /// The steps so far.
+    pub steps: Vec<Step>,
+    /// When it is too late to go on.
+    pub expires_at: Timestamp,
+    /// When it began.
+    pub created_at: Timestamp,
+}
+
+/// What came of trying to take an attempt.
+#[derive(Debug)]
+pub enum Take {
+    /// It is ours: nobody else can take it again.
+    Taken(Box<Taken>),
+    /// There is none with this id and this secret.
+    Unknown,
+    /// It was taken before, or has ended.
+    Consumed,
+    /// Nobody came in time, and it was closed.
+    TimedOut,
+}
+
+/// Where an attempt stands, between what is taken and what takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The browser is at the identity provider.
+    Departed,
+    /// The person is asked whether to continue.
+    Consent,
+}
+
+impl Phase {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Departed => "departed",
+            Self::Consent => "consent",
+        }
+    }
+}
+
+/// Records that a login begins.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn start(tx: &mut Tx, new: &Start, trace: &Trace) -> Result<()> {
+    table::insert_started(tx, new, &trace_text(trace)?).await?;
+    let subject = Subject {
+        organization_id: Some(&new.organization_id),
+        connection_id: Some(&new.connection_id),
+        session_id: &new.id,
+        ip_address: new.browser.ip_address.as_deref(),
+        user_agent: new.browser.user_agent.as_deref(),
+        email: None,
+    };
+    subject.record(tx, "authentication.sso_started", "started", None).await
+}
+
+/// Records an attempt that failed at once.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn refuse(tx: &mut Tx, new: &Refusal, failure: &Failure, trace: &Trace) -> Result<()> {
+    table::insert_refused(tx, new, failure.code, &trace_text(trace)?).await?;
+    let subject = Subject {
+        organization_id: new.organization_id.as_ref(),
+        connection_id: new.connection_id.as_ref(),
+        session_id: &new.id,
+        ip_address: new.browser.ip_address.as_deref(),
+        user_agent: new.browser.user_agent.as_deref(),
+        email: None,
+    };
+    subject.record(tx, "authentication.sso_failed", "failed", Some(failure.code)).await
+}
+
+/// Takes an attempt in the phase, by its id and the secret in `state`, so that nobody can take it
+/// again. Finds the environment, so it is not limited to one.
+///
+/// Commit this before judging the attempt: a refusal must not bring it back to life.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn take(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    secret: &SecretHash,
+    phase: Phase,
+) -> Result<Take> {
+    if let Some((environment_id, taken)) = table::take(tx, id, secret, phase.as_str()).await? {
+        tx.enter(&environment_id);
+        return Ok(Take::Taken(Box::new(taken)));
+    }
+    Ok(match table::status_by_secret(tx, id, secret).await? {
+        None => Take::Unknown,
+        Some(Status::TimedOut) => Take::TimedOut,
+        Some(_) => Take::Consumed,
+    })
+}
+
+/// Hands the attempt to the consent page: a new secret takes it, what is remembered is replaced.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn ask_consent(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    (secret, memory_sealed): (&SecretHash, &[u8]),
+    trace: &Trace,
+) -> Result<()> {
+    table::to_consent(tx, id, secret, memory_sealed, &trace_text(trace)?).await
+}
+
+/// Records that a code was issued for the attempt.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn issued(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    (email, profile_id): (&str, &ProfileId),
+    trace: &Trace,
+) -> Result<()> {
+    table::to_issued(tx, id, email, profile_id, &trace_text(trace)?).await
+}
+
+/// Records that the attempt failed. Does nothing if it has ended already.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn fail(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    failure: &Failure,
+    (email, trace): (Option<&str>, Option<&Trace>),
+) -> Result<()> {
+    let steps = trace.map(trace_text).transpose()?;
+    let ended = table::end(tx, id, Status::Failed, Some(failure.code), (email, steps)).await?;
+    close(tx, id, ended, "authentication.sso_failed", Some(failure.code)).await
+}
+
+/// Records that the application redeemed its code.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn succeed(tx: &mut Tx, id: &SsoSessionId) -> Result<()> {
+    let ended = table::end(tx, id, Status::Success, None, (None, None)).await?;
+    close(tx, id, ended, "authentication.sso_succeeded", None).await
+}
+
+/// Closes attempts that nobody finished in time, at the most `limit`; returns how many. Goes through
+/// all environments.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn time_out(tx: &mut Tx, limit: usize) -> Result<usize> {
+    let late = table::late(tx, limit).await?;
+    for (environment_id, id) in &late {
+        tx.enter(environment_id);
+        let code = Some(FailureCode::TimedOut);
+        let ended = table::end(tx, id, Status::TimedOut, code, (None, None)).await?;
+        close(tx, id, ended, "authentication.sso_timed_out", code).await?;
+    }
+    Ok(late.len())
+}
+
+/// Forgets attempts that began before `moment`, at the most `limit`; returns how many. Goes through
+/// all environments.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn purge(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
+    table::purge(tx, before, limit).await
+}
+
+/// Which attempts a list is to hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this connection.
+    pub connection_id: Option<ConnectionId>,
+    /// Of this organization.
+    pub organization_id: Option<OrganizationId>,
+    /// With this status.
+    pub status: Option<Status>,
+    /// With this e-mail address.
+    pub email: Option<String>,
+    /// Begun at this moment or later.
+    pub range_start: Option<Timestamp>,
+    /// Begun before this moment.
+    pub range_end: Option<Timestamp>,
+}
+
+/// Lists attempts, without their traces.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn list(tx: &mut Tx, filter: &Filter, page: &PageRequest) -> Result<Page<SsoSession>> {
+    table::list(tx, filter, page).await
+}
+
+/// One attempt with its trace.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if the environment has no such attempt.
+pub async fn get(tx: &mut Tx, id: &str) -> Result<SsoSession> {
+    table::find(tx, id).await?.ok_or_else(|| Error::not_found("SSO Session", id))
+}
+
+fn trace_text(trace: &Trace) -> Result<String> {
+    serde_json::to_string(trace.steps()).map_err(Error::internal)
+}
+
+/// Records the event of an ending, if it was this call that ended the attempt.
+async fn close(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    ended: Option<table::Ended>,
+    name: &'static str,
+    code: Option<FailureCode>,
+) -> Result<()> {
+    let Some(ended) = ended else { return Ok(()) };
+    let status = name.trim_start_matches("authentication.sso_");
+    let subject = Subject {
+        organization_id: ended.organization_id.as_ref(),
+        connection_id: ended.connection_id.as_ref(),
+        session_id: id,
+        ip_address: ended.ip_address.as_deref(),
+        user_agent: ended.user_agent.as_deref(),
+        email: ended.email.as_deref(),
+    };
+    subject.record(tx, name, status, code).await
+}
+
+/// Whom an `authentication.sso_…` event is about.
+struct Subject<'a> {
+    organization_id: Option<&'a OrganizationId>,
+    connection_id: Option<&'a ConnectionId>,
+    session_id: &'a SsoSessionId,
+    ip_address: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    email: Option<&'a str>,
+}
+
+impl Subject<'_> {
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        name: &'static str,
+        status: &str,
+        error: Option<FailureCode>,
+    ) -> Result<()> {
+        let mut data = json!({
+            "type": "sso",
+            "status": status,
+            "ip_address": self.ip_address,
+            "user_agent": self.user_agent,
+            "user_id": null,
+            "email": self.email,
+            "sso": {
+                "organization_id": self.organization_id,
+                "connection_id": self.connection_id,
+                "session_id": self.session_id,
+            },
+        });
+        if let Some(code) = error {
+            data["error"] = json!({ "code": code.as_str(), "message": code.for_developer() });
+        }
+        event::record(tx, name, self.organization_id, &data).await
+    }
+}

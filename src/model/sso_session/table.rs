@@ -1,0 +1,319 @@
+//! The rows of SSO sessions.
+
+use super::{Filter, Refusal, SessionError, SsoSession, Start, Status, Taken};
+use crate::base::failure::FailureCode;
+use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId, ProfileId, SsoSessionId};
+use crate::base::page::{Page, PageRequest};
+use crate::base::secret::SecretHash;
+use crate::base::time::Timestamp;
+use crate::base::{Error, Result};
+use crate::db::{Param, Query, Row, Tx};
+
+const INSERT: &str = "INSERT INTO sso_sessions
+    (id, environment_id, organization_id, connection_id, connection_version, status, step,
+     redirect_uri, code_challenge, state_hash, browser_hash, memory_sealed, trace, failure_code,
+     failure_owner, ip_address, user_agent, expires_at, created_at, updated_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19)";
+
+pub(super) async fn insert_started(tx: &mut Tx, new: &Start, trace: &str) -> Result<()> {
+    tx.execute(
+        INSERT,
+        &[
+            (&new.id).into(),
+            (&tx.environment_id()).into(),
+            (&new.organization_id).into(),
+            (&new.connection_id).into(),
+            new.connection_version.into(),
+            Status::InProgress.as_str().into(),
+            "departed".into(),
+            (&new.redirect_uri).into(),
+            new.code_challenge.as_deref().into(),
+            (&new.state_hash).into(),
+            (&new.browser_hash).into(),
+            (&new.memory_sealed).into(),
+            trace.into(),
+            Param::Null,
+            Param::Null,
+            new.browser.ip_address.as_deref().into(),
+            new.browser.user_agent.as_deref().into(),
+            tx.now().plus_ms(super::LIFETIME_MS).into(),
+            tx.now().into(),
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+pub(super) async fn insert_refused(
+    tx: &mut Tx,
+    new: &Refusal,
+    code: FailureCode,
+    trace: &str,
+) -> Result<()> {
+    let owner = owner_word(code)?;
+    tx.execute(
+        INSERT,
+        &[
+            (&new.id).into(),
+            (&tx.environment_id()).into(),
+            new.organization_id.as_ref().into(),
+            new.connection_id.as_ref().into(),
+            0_i64.into(),
+            Status::Failed.as_str().into(),
+            "refused".into(),
+            (&new.redirect_uri).into(),
+            Param::Null,
+            // No secret has an empty hash, so nobody can take the attempt.
+            Param::Bytes(&[]),
+            Param::Bytes(&[]),
+            Param::Null,
+            trace.into(),
+            code.as_str().into(),
+            (&owner).into(),
+            new.browser.ip_address.as_deref().into(),
+            new.browser.user_agent.as_deref().into(),
+            tx.now().into(),
+            tx.now().into(),
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// One statement on purpose: of two answers that come at once, one gets the row.
+pub(super) async fn take(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    secret: &SecretHash,
+    phase: &'static str,
+) -> Result<Option<(EnvironmentId, Taken)>> {
+    let row = tx
+        .fetch_optional(
+            "UPDATE sso_sessions SET step = 'arrived', updated_at = $1
+             WHERE id = $2 AND state_hash = $3 AND step = $4 AND status = 'in_progress'
+             RETURNING environment_id, id, organization_id, connection_id, connection_version,
+                 redirect_uri, code_challenge, browser_hash, memory_sealed, trace, expires_at,
+                 created_at",
+            &[tx.now().into(), id.into(), secret.into(), phase.into()],
+        )
+        .await?;
+    let Some(mut row) = row else { return Ok(None) };
+    let environment_id = row.next()?;
+    let taken = Taken {
+        id: row.next()?,
+        organization_id: row.next()?,
+        connection_id: row.next()?,
+        connection_version: row.next()?,
+        redirect_uri: row.next()?,
+        code_challenge: row.next()?,
+        browser_hash: row.next()?,
+        memory_sealed: row.next()?,
+        steps: serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?,
+        expires_at: row.next()?,
+        created_at: row.next()?,
+    };
+    Ok(Some((environment_id, taken)))
+}
+
+pub(super) async fn status_by_secret(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    secret: &SecretHash,
+) -> Result<Option<Status>> {
+    tx.fetch_optional(
+        "SELECT status FROM sso_sessions WHERE id = $1 AND state_hash = $2",
+        &[id.into(), secret.into()],
+    )
+    .await?
+    .map(|mut row| status(&row.next::<String>()?))
+    .transpose()
+}
+
+pub(super) async fn to_consent(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    secret: &SecretHash,
+    memory_sealed: &[u8],
+    trace: &str,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE sso_sessions
+         SET step = 'consent', state_hash = $1, memory_sealed = $2, trace = $3, updated_at = $4,
+             expires_at = $5
+         WHERE environment_id = $6 AND id = $7",
+        &[
+            secret.into(),
+            memory_sealed.into(),
+            trace.into(),
+            tx.now().into(),
+            tx.now().plus_ms(super::LIFETIME_MS).into(),
+            (&tx.environment_id()).into(),
+            id.into(),
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+pub(super) async fn to_issued(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    email: &str,
+    profile_id: &ProfileId,
+    trace: &str,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE sso_sessions
+         SET step = 'issued', email = $1, profile_id = $2, trace = $3, memory_sealed = NULL,
+             updated_at = $4, expires_at = $5
+         WHERE environment_id = $6 AND id = $7",
+        &[
+            email.into(),
+            profile_id.into(),
+            trace.into(),
+            tx.now().into(),
+            tx.now().plus_ms(super::LIFETIME_MS).into(),
+            (&tx.environment_id()).into(),
+            id.into(),
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+/// What the event of an ending tells.
+pub(super) struct Ended {
+    pub(super) organization_id: Option<OrganizationId>,
+    pub(super) connection_id: Option<ConnectionId>,
+    pub(super) ip_address: Option<String>,
+    pub(super) user_agent: Option<String>,
+    pub(super) email: Option<String>,
+}
+
+/// Ends an attempt that is in progress; `None` if it is not.
+pub(super) async fn end(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    to: Status,
+    code: Option<FailureCode>,
+    (email, trace): (Option<&str>, Option<String>),
+) -> Result<Option<Ended>> {
+    let owner = code.map(owner_word).transpose()?;
+    tx.fetch_optional(
+        "UPDATE sso_sessions
+         SET status = $1, failure_code = $2, failure_owner = $3, memory_sealed = NULL,
+             trace = coalesce($4, trace), email = coalesce($5, email), updated_at = $6
+         WHERE environment_id = $7 AND id = $8 AND status = 'in_progress'
+         RETURNING organization_id, connection_id, ip_address, user_agent, email",
+        &[
+            to.as_str().into(),
+            code.map(FailureCode::as_str).into(),
+            owner.as_deref().into(),
+            trace.as_deref().into(),
+            email.into(),
+            tx.now().into(),
+            (&tx.environment_id()).into(),
+            id.into(),
+        ],
+    )
+    .await?
+    .map(|mut row| {
+        Ok(Ended {
+            organization_id: row.next()?,
+            connection_id: row.next()?,
+            ip_address: row.next()?,
+            user_agent: row.next()?,
+            email: row.next()?,
+        })
+    })
+    .transpose()
+}
+
+pub(super) async fn late(tx: &mut Tx, limit: usize) -> Result<Vec<(EnvironmentId, SsoSessionId)>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    tx.fetch_all(
+        "SELECT environment_id, id FROM sso_sessions
+         WHERE status = 'in_progress' AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
+        &[tx.now().into(), limit.into()],
+    )
+    .await?
+    .into_iter()
+    .map(|mut row| Ok((row.next()?, row.next()?)))
+    .collect()
+}
+
+/// Ids sort by the moment they were made, so the oldest rows come first without another index.
+pub(super) async fn purge(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
+    tx.execute(
+        "DELETE FROM sso_sessions WHERE id IN
+         (SELECT id FROM sso_sessions WHERE created_at < $1 AND status <> 'in_progress'
+          ORDER BY id LIMIT $2)",
+        &[before.into(), limit.into()],
+    )
+    .await
+}
+
+const SHOWN: &str = "SELECT id, organization_id, connection_id, status, failure_code, email,
+    profile_id, ip_address, user_agent, redirect_uri, created_at, updated_at, trace
+    FROM sso_sessions WHERE environment_id = $1";
+
+pub(super) async fn list(
+    tx: &mut Tx,
+    filter: &Filter,
+    page: &PageRequest,
+) -> Result<Page<SsoSession>> {
+    let mut query = Query::new(SHOWN, &[(&tx.environment_id()).into()]);
+    query.and_some("connection_id = $?", filter.connection_id.as_ref());
+    query.and_some("organization_id = $?", filter.organization_id.as_ref());
+    query.and_some("status = $?", filter.status.map(Status::as_str));
+    query.and_some("lower(email) = lower($?)", filter.email.as_deref());
+    query.and_some("created_at >= $?", filter.range_start.map(Timestamp::as_ms));
+    query.and_some("created_at < $?", filter.range_end.map(Timestamp::as_ms));
+    let key = |session: &SsoSession| session.id.to_string();
+    query.fetch_page(tx, ("id", key), page, |row| from_row(row, false)).await
+}
+
+pub(super) async fn find(tx: &mut Tx, id: &str) -> Result<Option<SsoSession>> {
+    let mut query = Query::new(SHOWN, &[(&tx.environment_id()).into()]);
+    query.and("id = $?", id);
+    query.fetch_all(tx).await?.pop().map(|row| from_row(row, true)).transpose()
+}
+
+fn from_row(mut row: Row, with_trace: bool) -> Result<SsoSession> {
+    let mut session = SsoSession {
+        object: "sso_session",
+        id: row.next()?,
+        organization_id: row.next()?,
+        connection_id: row.next()?,
+        status: status(&row.next::<String>()?)?,
+        error: row.next::<Option<String>>()?.and_then(|code| {
+            let known = FailureCode::ALL.iter().find(|known| known.as_str() == code);
+            known.map(|known| SessionError::from(*known))
+        }),
+        email: row.next()?,
+        profile_id: row.next()?,
+        ip_address: row.next()?,
+        user_agent: row.next()?,
+        redirect_uri: row.next()?,
+        created_at: row.next()?,
+        updated_at: row.next()?,
+        trace: None,
+    };
+    if with_trace {
+        let steps = serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?;
+        session.trace = Some(steps);
+    }
+    Ok(session)
+}
+
+fn status(word: &str) -> Result<Status> {
+    Status::parse(word).ok_or_else(|| Error::internal("an SSO session of unknown status"))
+}
+
+/// The owner as the API writes it.
+fn owner_word(code: FailureCode) -> Result<String> {
+    match serde_json::to_value(code.owner()) {
+        Ok(serde_json::Value::String(word)) => Ok(word),
+        _ => Err(Error::internal("an owner without a word")),
+    }
+}

@@ -1,0 +1,245 @@
+//! Encryption at rest: values sealed with AES-256-GCM under keys that live outside the database.
+//!
+//! A sealed value is `version (1) ‖ key id (8) ‖ salt (24) ‖ ciphertext and tag`. Each value has a
+//! key of its own, derived from the sealing key and the salt, so that the number of values under one
+//! sealing key is not bounded by the size of a nonce. The place of the value (table, row, column,
+//! environment) is authenticated, so that a ciphertext moved to another row does not open.
+
+use std::fmt;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::base::secret::{Secret, hmac_sha256, random_bytes, sha256};
+use crate::base::{Error, Result};
+
+const VERSION: u8 = 1;
+const KEY_ID_LEN: usize = 8;
+const SALT_LEN: usize = 24;
+const TAG_LEN: usize = 16;
+
+/// Where a sealed value stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The table.
+    pub table: &'static str,
+    /// The id of the row.
+    pub row: &'a str,
+    /// The column.
+    pub column: &'static str,
+    /// The environment that the row belongs to.
+    pub environment: &'a str,
+}
+
+impl Place<'_> {
+    fn aad(&self) -> Vec<u8> {
+        // Unit separators: none of the parts can hold one.
+        [self.table, self.row, self.column, self.environment].join("\u{1f}").into_bytes()
+    }
+}
+
+/// The sealing keys, the newest first: it seals, all of them open.
+pub struct Sealer {
+    keys: Vec<(KeyId, Zeroizing<[u8; 32]>)>,
+}
+
+type KeyId = [u8; KEY_ID_LEN];
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.keys.iter().map(|(id, _)| hex(id))).finish()
+    }
+}
+
+/// Why the keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A line is not 43 characters of base64url.
+    #[error("a sealing key is 43 characters of base64url; key number {0} is not")]
+    Malformed(usize),
+    /// There is no key.
+    #[error("there is no sealing key")]
+    None,
+    /// The key file cannot be read or written.
+    #[error("the key file {path}: {source}")]
+    File {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Sealer {
+    /// Reads keys: 43 characters of base64url each, separated by commas, spaces or lines.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if one is malformed or there is none.
+    pub fn from_text(text: &Secret) -> Result<Self, KeyError> {
+        let words =
+            text.expose().split([',', ' ', '\n', '\r', '\t']).filter(|word| !word.is_empty());
+        let mut keys = Vec::new();
+        for (i, word) in words.enumerate() {
+            let bytes = URL_SAFE_NO_PAD.decode(word).map(Zeroizing::new);
+            let bytes = bytes.map_err(|_| KeyError::Malformed(i + 1))?;
+            let key = <[u8; 32]>::try_from(&bytes[..]).map_err(|_| KeyError::Malformed(i + 1))?;
+            keys.push((key_id(&key), Zeroizing::new(key)));
+        }
+        if keys.is_empty() { Err(KeyError::None) } else { Ok(Self { keys }) }
+    }
+
+    /// Reads the key file, or makes one with a new key if there is none and `may_create`.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if it cannot be read or written, or holds no keys.
+    pub fn from_file(path: &Path, may_create: bool) -> Result<Self, KeyError> {
+        let failed = |source| KeyError::File { path: path.display().to_string(), source };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::from_text(&Secret::new(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => {
+                let key = Secret::random("");
+                let mut options = std::fs::OpenOptions::new();
+                let mut file =
+                    options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+                writeln!(file, "{}", key.expose()).map_err(failed)?;
+                file.sync_all().map_err(failed)?;
+                Self::from_text(&key)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Seals a value for its place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if the cipher refuses, which it has no reason to.
+    pub fn seal(&self, place: Place<'_>, value: &[u8]) -> Result<Vec<u8>> {
+        let (id, key) = self.keys.first().ok_or_else(|| Error::internal("no sealing key"))?;
+        let salt = random_bytes::<SALT_LEN>();
+        let mut sealed = Vec::with_capacity(1 + KEY_ID_LEN + SALT_LEN + value.len() + TAG_LEN);
+        sealed.push(VERSION);
+        sealed.extend_from_slice(id);
+        sealed.extend_from_slice(&salt);
+        let mut body = value.to_vec();
+        cipher(key, &salt)?
+            .seal_in_place_append_tag(zero_nonce(), Aad::from(place.aad()), &mut body)
+            .map_err(|_| Error::internal("sealing failed"))?;
+        sealed.append(&mut body);
+        Ok(sealed)
+    }
+
+    /// Opens a value that was sealed for this place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`], naming the key id, if the key is not there, or if the value is not what
+    /// was sealed for this place.
+    pub fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let damaged = || {
+            Error::internal(format!(
+                "the sealed value in {}.{} of {} does not open: it was changed or moved",
+                place.table, place.column, place.row
+            ))
+        };
+        let (head, body) =
+            sealed.split_at_checked(1 + KEY_ID_LEN + SALT_LEN).ok_or_else(damaged)?;
+        let (id, salt) = head[1..].split_at(KEY_ID_LEN);
+        let key = self.keys.iter().find(|(known, _)| known == id).map(|(_, key)| key);
+        let key =
+            key.ok_or_else(|| Error::internal(format!("the sealing key {} is missing", hex(id))))?;
+        if head[0] != VERSION {
+            return Err(damaged());
+        }
+        let mut body = Zeroizing::new(body.to_vec());
+        let length = cipher(key, salt)?
+            .open_in_place(zero_nonce(), Aad::from(place.aad()), &mut body)
+            .map_err(|_| damaged())?
+            .len();
+        body.truncate(length);
+        Ok(body)
+    }
+
+    /// A message authentication code under the newest key, for values that must be made again from
+    /// what they belong to. `purpose` keeps the uses apart.
+    pub fn authenticate(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let mut all = vec![purpose.as_bytes()];
+        all.extend_from_slice(parts);
+        self.keys.first().map_or([0; 32], |(_, key)| hmac_sha256(&key[..], &all))
+    }
+}
+
+/// Each salt has a key of its own, so its only nonce may be zero.
+fn zero_nonce() -> Nonce {
+    Nonce::assume_unique_for_key([0; NONCE_LEN])
+}
+
+fn cipher(key: &[u8; 32], salt: &[u8]) -> Result<LessSafeKey> {
+    let derived = Zeroizing::new(hmac_sha256(key, &[b"seal", salt]));
+    UnboundKey::new(&AES_256_GCM, &derived[..])
+        .map(LessSafeKey::new)
+        .map_err(|_| Error::internal("the cipher refuses its key"))
+}
+
+fn key_id(key: &[u8; 32]) -> KeyId {
+    let mut id = [0; KEY_ID_LEN];
+    id.copy_from_slice(&sha256(key)[..KEY_ID_LEN]);
+    id
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Place<'_> = Place {
+        table: "connections",
+        row: "conn_1",
+        column: "secret",
+        environment: "environment_1",
+    };
+
+    fn sealer() -> Sealer {
+        Sealer::from_text(&Secret::random("")).unwrap()
+    }
+
+    #[test]
+    fn what_was_sealed_opens_in_its_place_only() {
+        let sealer = sealer();
+        let sealed = sealer.seal(PLACE, b"canary").unwrap();
+        assert_eq!(&sealer.open(PLACE, &sealed).unwrap()[..], b"canary");
+        assert!(!sealed.windows(6).any(|window| window == b"canary"));
+        for place in [
+            Place { row: "conn_2", ..PLACE },
+            Place { environment: "environment_2", ..PLACE },
+            Place { column: "next_secret", ..PLACE },
+        ] {
+            assert!(sealer.open(place, &sealed).is_err());
+        }
+        for i in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[i] ^= 1;
+            assert!(sealer.open(PLACE, &changed).is_err(), "byte {i}");
+        }
+    }
+
+    #[test]
+    fn an_older_key_opens_and_a_foreign_one_does_not() {
+        let (old, new) = (Secret::random(""), Secret::random(""));
+        let sealed = Sealer::from_text(&old).unwrap().seal(PLACE, b"x").unwrap();
+        let both = Secret::new(format!("{},{}", new.expose(), old.expose()));
+        assert!(Sealer::from_text(&both).unwrap().open(PLACE, &sealed).is_ok());
+        let error = Sealer::from_text(&new).unwrap().open(PLACE, &sealed).unwrap_err();
+        assert!(error.chain().contains("is missing"), "{}", error.chain());
+    }
+}
