@@ -7,3 +7,6 @@ pub mod base;
 
 // Floor 1: settings.
 pub mod config;
+
+// Floor 2: the way out, and encryption at rest.
+pub mod outbound;
