@@ -10,3 +10,6 @@ pub mod config;
 
 // Floor 2: the way out, and encryption at rest.
 pub mod outbound;
+
+// Floor 3: the protocols spoken to identity providers.
+pub mod upstream;
