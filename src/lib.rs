@@ -8,11 +8,13 @@ pub mod base;
 // Floor 1: settings.
 pub mod config;
 
-// Floor 2: encryption at rest.
+// Floor 2: the way out, and encryption at rest.
+pub mod outbound;
 pub mod seal;
 
-// Floor 3: the database.
+// Floor 3: the database, and the protocols spoken to identity providers.
 pub mod db;
+pub mod upstream;
 
 // Floor 4: the nouns, and the bundle of handles.
 pub mod app;

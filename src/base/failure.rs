@@ -249,6 +249,220 @@ failures! {
         it: "The connection was edited while this person was signing in.",
         developer: "The connection was changed during the sign-in.";
 
+    // The identity provider: discovery, keys, tokens and userinfo.
+    SsrfBlocked: "ssrf_blocked", "network.address", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The identity provider's address is not allowed: it must be https on port 443 at a public address. Who runs this service can allow others.",
+        developer: "The identity provider's address is not allowed by the operator.";
+    TlsFailed: "tls", "network.tls", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in cannot be reached at this moment. Please try again in a minute.",
+        it: "The identity provider's certificate was refused: look at its end date, its host names and who issued it.",
+        developer: "The TLS connection to the identity provider failed.";
+    IdpBusy: "idp_busy", "network.in_flight", CustomerIt, Channel::Page(503),
+        person: "Your company's sign-in is slow at this moment. Please try again in a minute.",
+        it: "Too many sign-ins are waiting for the identity provider already: it answers too slowly.",
+        developer: "The identity provider answers too slowly.";
+    DiscoveryEndpointInvalid: "discovery_endpoint_invalid", "discovery.input", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The discovery endpoint is not a URL. It looks like https://example.okta.com/.well-known/openid-configuration.",
+        developer: "The discovery endpoint is not a URL.";
+    DiscoveryUnreachable: "discovery_unreachable", "discovery.fetch", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in cannot be reached at this moment. Please try again in a minute.",
+        it: "The discovery endpoint does not answer with OpenID Connect metadata: open it in a browser to compare.",
+        developer: "The identity provider's metadata cannot be fetched.";
+    MetadataInvalid: "metadata_invalid", "discovery.metadata", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "What the discovery endpoint answers is not valid OpenID Connect metadata.",
+        developer: "The identity provider's metadata is invalid.";
+    EndpointInvalid: "endpoint_invalid", "discovery.endpoints", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "An endpoint in the identity provider's metadata cannot be used.",
+        developer: "An endpoint in the identity provider's metadata cannot be used.";
+    IssuerMismatch: "issuer_mismatch", "discovery.issuer", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The issuer in the metadata is not the one of this connection. With Okta, use the address without -admin, and the custom domain only where the issuer has it too.",
+        developer: "The issuer in the identity provider's metadata is not the connection's.";
+    IssuerTemplate: "issuer_template", "discovery.issuer", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "This is Entra's address for all tenants. Use the one with your tenant ID in the place of common or organizations.",
+        developer: "The identity provider's metadata is a template for all tenants.";
+    AlgorithmUnsupported: "alg_unsupported", "discovery.algorithms", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The identity provider does not sign ID tokens with an algorithm that is accepted here (RS, PS or ES 256 to 512, EdDSA).",
+        developer: "The identity provider offers no acceptable signing algorithm.";
+    ClientAuthenticationUnsupported: "client_authentication_unsupported", "token_endpoint.authentication", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The identity provider accepts neither client_secret_basic nor client_secret_post: choose one of them for this application.",
+        developer: "The identity provider accepts no client authentication that is supported here.";
+    IdpInvalidScope: "idp_invalid_scope", "callback.error", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The identity provider refused a scope. If it is groups, switch the groups scope off on this connection, or allow it at the identity provider.",
+        developer: "The identity provider refused a scope.";
+    TokenEndpointUnreachable: "token_endpoint_unreachable", "token_endpoint.fetch", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in cannot be reached at this moment. Please try again in a minute.",
+        it: "The identity provider's token endpoint did not answer in time.",
+        developer: "The identity provider's token endpoint did not answer.";
+    TokenEndpointRateLimited: "token_endpoint_rate_limited", "token_endpoint.status", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in cannot be reached at this moment. Please try again in a minute.",
+        it: "The identity provider refused for too many requests: raise its rate limit for this application.",
+        developer: "The identity provider is limiting our requests.";
+    TokenEndpointInvalidClient: "token_endpoint_invalid_client", "token_endpoint.client", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The identity provider refused our client ID or secret: the secret may have expired or been replaced. Copy both again.",
+        developer: "The identity provider refused our client credentials.";
+    TokenEndpointInvalidGrant: "token_endpoint_invalid_grant", "token_endpoint.grant", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "The sign-in took too long or was used twice. Please sign in again from the application.",
+        it: "The identity provider refused the code: it was too old, was used before, or the redirect URI differs.",
+        developer: "The identity provider refused its own authorization code.";
+    TokenEndpointDpop: "token_endpoint_dpop", "token_endpoint.dpop", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The identity provider requires DPoP. With Okta: switch off \"Require Demonstrating Proof of Possession\" in the application's General tab.",
+        developer: "The identity provider requires DPoP, which is not supported.";
+    TokenEndpointError: "token_endpoint_error", "token_endpoint.status", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The identity provider's token endpoint reported an error.",
+        developer: "The identity provider's token endpoint reported an error.";
+    TokenResponseInvalid: "token_endpoint_format", "token_endpoint.format", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The answer of the token endpoint is not what RFC 6749 asks for.",
+        developer: "The identity provider's token response is malformed.";
+    TokenTypeInvalid: "token_type", "token_endpoint.token_type", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The identity provider issued a token that is no bearer token. With Okta: switch off DPoP for the application.",
+        developer: "The identity provider issued a token that is no bearer token.";
+    AccessTokenInvalid: "access_token", "token_endpoint.access_token", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The access token has characters or a size that no token may have.",
+        developer: "The identity provider's access token is malformed.";
+    IdTokenMissing: "id_token_missing", "token_endpoint.id_token", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The answer of the token endpoint has no ID token: the application must be an OpenID Connect one with the scope openid.",
+        developer: "The identity provider sent no ID token.";
+    JwksUnreachable: "jwks_unreachable", "jwks.fetch", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in cannot be reached at this moment. Please try again in a minute.",
+        it: "The identity provider's keys cannot be fetched from its jwks_uri.",
+        developer: "The identity provider's keys cannot be fetched.";
+    JwksTimeout: "jwks_timeout", "jwks.fetch", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in cannot be reached at this moment. Please try again in a minute.",
+        it: "The identity provider's jwks_uri did not answer in time.",
+        developer: "The identity provider's keys could not be fetched in time.";
+    JwksInvalid: "jwks_invalid", "jwks.format", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "What the jwks_uri answers is not a JSON Web Key Set.",
+        developer: "The identity provider's key set is malformed.";
+    JwksThrottled: "jwks_throttled", "jwks.throttle", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in cannot be reached at this moment. Please try again in a minute.",
+        it: "The ID token names a key that the identity provider does not publish, and its keys were fetched too often already.",
+        developer: "The identity provider's keys were fetched too often.";
+    IdTokenFormat: "id_token_format", "id_token.format", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The ID token is not a signed JWT in compact form (encrypted ones are not supported).",
+        developer: "The ID token is not a signed JWT in compact form.";
+    IdTokenJson: "id_token_json", "id_token.json", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The ID token is not strict JSON: a member may be there twice.",
+        developer: "The ID token is not strict JSON.";
+    IdTokenTyp: "id_token_typ", "id_token.typ", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The JWT is of another kind than an ID token.",
+        developer: "The JWT is of another kind than an ID token.";
+    IdTokenCrit: "id_token_crit", "id_token.crit", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The ID token uses an extension (crit, b64 or zip) that is not supported.",
+        developer: "The ID token uses an extension that is not supported.";
+    IdTokenAlg: "id_token_alg", "id_token.alg", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The ID token is signed with another algorithm than the one of this connection (RS256 unless chosen otherwise).",
+        developer: "The ID token is signed with another algorithm than expected.";
+    IdTokenKid: "id_token_kid", "id_token.kid", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The identity provider publishes no usable key for the ID token's kid.",
+        developer: "The identity provider publishes no key for the ID token.";
+    IdTokenKidAmbiguous: "id_token_kid_ambiguous", "id_token.kid", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The ID token names no key and too many keys fit.",
+        developer: "The ID token names no key and too many keys fit.";
+    IdTokenSig: "id_token_sig", "id_token.signature", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The signature of the ID token is wrong.",
+        developer: "The signature of the ID token is wrong.";
+    IdTokenType: "id_token_type", "id_token.type", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "A date in the ID token is not a number of seconds.",
+        developer: "A claim of the ID token has the wrong type.";
+    IdTokenIss: "id_token_iss", "id_token.iss", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The iss of the ID token is not the issuer of this connection.",
+        developer: "The issuer of the ID token is not the connection's.";
+    IdTokenAud: "id_token_aud", "id_token.aud", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The ID token was issued for another application: compare the client ID.",
+        developer: "The ID token was issued for another client.";
+    IdTokenAudExtra: "id_token_aud_extra", "id_token.aud", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The ID token is also meant for an audience that this connection does not trust.",
+        developer: "The ID token has an audience that is not trusted.";
+    IdTokenAzp: "id_token_azp", "id_token.azp", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The authorized party (azp) of the ID token is not this application.",
+        developer: "The authorized party of the ID token is another client.";
+    IdTokenExp: "id_token_exp", "id_token.exp", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please sign in again from the application.",
+        it: "The ID token has expired: the clocks of the identity provider and of this service may differ.",
+        developer: "The ID token has expired.";
+    IdTokenNbf: "id_token_nbf", "id_token.nbf", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please sign in again from the application.",
+        it: "The ID token is not valid yet: the clocks of the identity provider and of this service may differ.",
+        developer: "The ID token is not valid yet.";
+    IdTokenIat: "id_token_iat", "id_token.iat", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please sign in again from the application.",
+        it: "The ID token says that it was issued in the future, or not when: the clocks may differ.",
+        developer: "The time of issue of the ID token is missing or in the future.";
+    IdTokenIatStale: "id_token_iat_stale", "id_token.iat", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please sign in again from the application.",
+        it: "The ID token was issued long before this sign-in began.",
+        developer: "The ID token was issued before the sign-in began.";
+    IdTokenNonce: "id_token_nonce", "id_token.nonce", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please sign in again from the application.",
+        it: "The ID token belongs to another sign-in (nonce).",
+        developer: "The ID token belongs to another sign-in.";
+    IdTokenAtHash: "id_token_at_hash", "id_token.at_hash", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The ID token belongs to another access token (at_hash).",
+        developer: "The ID token belongs to another access token.";
+    IdTokenAcr: "id_token_acr", "id_token.acr", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in was not as strong as required. Please sign in again, or ask your IT department.",
+        it: "The identity provider did not sign the person in as strongly as this connection requires (acr).",
+        developer: "The required authentication context was not reached.";
+    IdTokenAuthTime: "id_token_auth_time", "id_token.auth_time", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "A fresh sign-in was asked for. Please sign out at your company and sign in again.",
+        it: "A fresh sign-in was asked for, but the identity provider did not say that there was one (auth_time).",
+        developer: "The identity provider did not sign the user in afresh.";
+    IdTokenSub: "id_token_sub", "id_token.sub", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The sub of the ID token is missing or not 1 to 255 printable ASCII characters.",
+        developer: "The subject of the ID token is missing or malformed.";
+    UserinfoUnreachable: "userinfo_unreachable", "userinfo.fetch", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in cannot be reached at this moment. Please try again in a minute.",
+        it: "The identity provider's userinfo endpoint did not answer in time.",
+        developer: "The identity provider's userinfo endpoint did not answer.";
+    UserinfoRefused: "userinfo_refused", "userinfo.status", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in is set up wrongly. Please ask your IT department.",
+        it: "The identity provider's userinfo endpoint refused the access token it had just issued.",
+        developer: "The identity provider's userinfo endpoint refused our request.";
+    UserinfoFormat: "userinfo_format", "userinfo.format", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "What the userinfo endpoint answers is neither a JSON object nor a signed JWT.",
+        developer: "The identity provider's userinfo response is malformed.";
+    UserinfoSignature: "userinfo_sig", "userinfo.signature", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The signed answer of the userinfo endpoint was refused.",
+        developer: "The signature, issuer or audience of the userinfo response is wrong.";
+    UserinfoSub: "userinfo_sub", "userinfo.sub", CustomerIt, REDIRECT_SERVER_ERROR,
+        person: "Your company's sign-in sent an answer that cannot be trusted. Please ask your IT department.",
+        it: "The userinfo endpoint answered about another person than the ID token.",
+        developer: "The userinfo response is about another subject than the ID token.";
+
     // Our own side, and the profile.
     EmailMissing: "email_missing", "profile.email", CustomerIt, REDIRECT_SERVER_ERROR,
         person: "Your company did not tell us your e-mail address. Please ask your IT department.",

@@ -1,6 +1,7 @@
 //! Plain values that every floor may use: they know no database, no network and no page.
 
 pub mod caller;
+pub mod email;
 pub mod error;
 pub mod failure;
 pub mod id;

@@ -1,0 +1,156 @@
+//! Open connections that wait for the next request, and the count of those in use.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1::SendRequest;
+use tokio::time::Instant;
+
+use super::Error;
+
+/// How many requests to one host may be on their way at once; one more fails at once.
+pub(super) const MAX_IN_FLIGHT: usize = 64;
+/// How many idle connections to one host are kept.
+const MAX_IDLE_PER_HOST: usize = 16;
+/// How many idle connections are kept in all.
+const MAX_IDLE: usize = 512;
+/// How long a connection may be idle and still be used for a request that can be repeated.
+const IDLE_LIFETIME: Duration = Duration::from_secs(30);
+/// The same for a request that cannot: less than the 5 s after which common servers hang up,
+/// since a POST that meets a closing connection cannot be told from one that was carried out.
+const IDLE_LIFETIME_POST: Duration = Duration::from_secs(4);
+/// How long a connection lives at most: names and certificates change.
+const LIFETIME: Duration = Duration::from_secs(300);
+/// How often idle connections that are too old are thrown out.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// What a connection is good for. Connections with different trusted roots are never mixed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) https: bool,
+    pub(super) host: Box<str>,
+    pub(super) port: u16,
+    pub(super) extra_ca: Option<Arc<str>>,
+}
+
+/// An open connection.
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<Full<Bytes>>,
+    pub(super) opened_at: Instant,
+    /// What the server said about its patience (`Keep-Alive: timeout=5`).
+    pub(super) patience: Option<Duration>,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+#[derive(Default)]
+struct Host {
+    in_flight: usize,
+    idle: Vec<Idle>,
+}
+
+struct State {
+    hosts: HashMap<Arc<Key>, Host>,
+    idle: usize,
+    swept_at: Instant,
+}
+
+/// All connections of the outbound client.
+pub(super) struct Pool(Mutex<State>);
+
+/// A place among the requests in flight; leaving it makes room for the next.
+pub(super) struct Slot<'a> {
+    pool: &'a Pool,
+    key: Arc<Key>,
+}
+
+impl Pool {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(State { hosts: HashMap::new(), idle: 0, swept_at: Instant::now() }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place for one request, or fails at once when all are taken.
+    pub(super) fn enter(&self, key: Key) -> Result<Slot<'_>, Error> {
+        let key = Arc::new(key);
+        let mut state = self.state();
+        let host = state.hosts.entry(Arc::clone(&key)).or_default();
+        if host.in_flight >= MAX_IN_FLIGHT {
+            return Err(Error::Busy);
+        }
+        host.in_flight += 1;
+        Ok(Slot { pool: self, key })
+    }
+}
+
+impl Slot<'_> {
+    /// An idle connection that is still open, the most recently used first.
+    pub(super) fn take_idle(&self, repeatable: bool) -> Option<Connection> {
+        let now = Instant::now();
+        let lifetime = if repeatable { IDLE_LIFETIME } else { IDLE_LIFETIME_POST };
+        let mut state = self.pool.state();
+        let State { hosts, idle: count, .. } = &mut *state;
+        let idle = &mut hosts.get_mut(&self.key)?.idle;
+        while let Some(Idle { connection, since }) = idle.pop() {
+            *count = count.saturating_sub(1);
+            let patience = connection.patience.unwrap_or(lifetime).min(lifetime);
+            if !connection.sender.is_closed() && now - since < patience {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Gives a connection back for the next request.
+    pub(super) fn give_back(&self, connection: Connection) {
+        let now = Instant::now();
+        if connection.sender.is_closed() || now - connection.opened_at > LIFETIME {
+            return;
+        }
+        let mut state = self.pool.state();
+        if now - state.swept_at > SWEEP_EVERY {
+            sweep(&mut state, now);
+        }
+        let State { hosts, idle: count, .. } = &mut *state;
+        if let Some(host) = hosts.get_mut(&self.key)
+            && host.idle.len() < MAX_IDLE_PER_HOST
+            && *count < MAX_IDLE
+        {
+            host.idle.push(Idle { connection, since: now });
+            *count += 1;
+        }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pool.state();
+        if let Some(host) = state.hosts.get_mut(&self.key) {
+            host.in_flight = host.in_flight.saturating_sub(1);
+            if host.in_flight == 0 && host.idle.is_empty() {
+                state.hosts.remove(&self.key);
+            }
+        }
+    }
+}
+
+fn sweep(state: &mut State, now: Instant) {
+    state.swept_at = now;
+    let mut left = 0;
+    state.hosts.retain(|_, host| {
+        host.idle
+            .retain(|idle| !idle.connection.sender.is_closed() && now - idle.since < IDLE_LIFETIME);
+        left += host.idle.len();
+        host.in_flight > 0 || !host.idle.is_empty()
+    });
+    state.idle = left;
+}
