@@ -19,3 +19,9 @@ pub mod upstream;
 // Floor 4: the nouns, and the bundle of handles.
 pub mod app;
 pub mod model;
+
+// Floor 6: what the faces share.
+pub mod web;
+
+// Floor 7: the faces.
+pub mod api;

@@ -1,1 +1,3 @@
-//! Tests.
+//! Tests: one binary, one folder a face.
+
+mod api;

@@ -9,6 +9,8 @@ pub mod authorization_code;
 pub mod environment;
 pub mod event;
 mod field;
+pub mod organization;
+pub mod organization_domain;
 pub mod permission;
 pub mod profile;
 pub mod redirect_uri;
