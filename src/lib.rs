@@ -19,3 +19,6 @@ pub mod upstream;
 // Floor 4: the nouns, and the bundle of handles.
 pub mod app;
 pub mod model;
+
+// Floor 5: flows of several units of work with network between them.
+pub mod sso;

@@ -6,6 +6,7 @@ pub mod error;
 pub mod failure;
 pub mod id;
 pub mod page;
+pub mod rate;
 pub mod redirect_uri;
 pub mod secret;
 pub mod time;

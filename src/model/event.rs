@@ -134,6 +134,21 @@ pub async fn list(tx: &mut Tx, filter: &Filter, request: &PageRequest) -> Result
     Ok(request.page(rows, |event: &Event| event.id.to_string()))
 }
 
+/// Forgets events that were recorded before `moment`, at the most `limit`. Goes through all
+/// environments. Ids sort by the moment they were made, so the oldest come first.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn purge(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
+    tx.execute(
+        "DELETE FROM events WHERE id IN
+         (SELECT id FROM events WHERE created_at < $1 ORDER BY id LIMIT $2)",
+        &[before.into(), limit.into()],
+    )
+    .await
+}
+
 /// The position of the event with this id.
 async fn position_of(tx: &mut Tx, id: &str) -> Result<i64> {
     tx.fetch_optional(

@@ -6,6 +6,8 @@
 pub mod access_token;
 pub mod api_key;
 pub mod authorization_code;
+pub mod connection;
+pub mod connection_group;
 pub mod environment;
 pub mod event;
 mod field;
@@ -13,4 +15,5 @@ pub mod permission;
 pub mod profile;
 pub mod redirect_uri;
 pub mod role;
+pub mod role_decision;
 pub mod sso_session;
