@@ -7,3 +7,6 @@ pub mod base;
 
 // Floor 1: settings.
 pub mod config;
+
+// Floor 7: the faces, which never see one another.
+pub mod sandbox;
