@@ -1,7 +1,10 @@
-//! What `demo` and the tests need around Vestibule: a simulated Okta tenant.
+//! What `demo` and the tests need around Vestibule: a simulated Okta tenant, and an application
+//! that signs people in.
 //!
-//! It keeps its state in memory and trusts whoever reaches it: serve it on loopback only.
+//! Both keep their state in memory and trust whoever reaches them: serve them on loopback only.
 
+pub mod application;
 mod expiring;
 pub mod okta;
 mod page;
+mod params;

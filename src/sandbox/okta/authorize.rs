@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::sandbox::page::{page, redirect, with_query};
+use crate::sandbox::params::Params;
 
 use super::directory::AppIntegration;
 use super::fault::{Fault, OTHER_ISSUER};
 use super::pages::{ErrorPage, FormPostPage};
-use super::params::Params;
 use super::server::Server;
 use super::sign_in;
 use super::{Desk, Tenant};

@@ -8,10 +8,10 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use crate::sandbox::page::json as json_response;
+use crate::sandbox::params::Params;
 
 use super::Tenant;
 use super::directory::AppIntegration;
-use super::params::Params;
 
 /// A refusal in the words of RFC 6749 section 5.2.
 #[derive(Debug)]

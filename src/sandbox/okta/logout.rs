@@ -8,10 +8,10 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::sandbox::page::{page, redirect, with_query};
+use crate::sandbox::params::Params;
 
 use super::directory::AppIntegration;
 use super::pages::{ErrorPage, MessagePage};
-use super::params::Params;
 use super::sign_in::end_session;
 use super::{Desk, Tenant};
 

@@ -42,7 +42,6 @@ mod keys;
 mod logout;
 mod metadata;
 mod pages;
-mod params;
 mod request_log;
 mod server;
 mod sign_in;

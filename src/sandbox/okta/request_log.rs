@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::base::secret::random_alphanumeric;
 use crate::sandbox::page::body;
+use crate::sandbox::params::Params;
 
 use super::Tenant;
 
@@ -40,7 +41,7 @@ pub struct LoggedRequest {
 impl LoggedRequest {
     /// A parameter of the form in the body.
     pub fn form(&self, name: &str) -> Option<String> {
-        super::params::Params::parse(&self.body).owned(name)
+        Params::parse(&self.body).owned(name)
     }
 }
 

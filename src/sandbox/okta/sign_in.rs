@@ -8,12 +8,12 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::sandbox::page::{cookie, page, remove_cookie, set_cookie};
+use crate::sandbox::params::Params;
 
 use super::Tenant;
 use super::authorize::{AuthorizationRequest, Grant, Prompt, Refusal, redirect_to, refuse};
 use super::groups_claim::Evaluation;
 use super::pages::{ConsentPage, ErrorPage, SignInPage};
-use super::params::Params;
 use super::server::Server;
 
 /// Somebody who is signed in at the tenant.

@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 
 use crate::base::secret::{base64url, equal, sha256};
 use crate::sandbox::page::{body, json as json_response};
+use crate::sandbox::params::Params;
 
 use super::authorize::Grant;
 use super::client::{TokenError, authenticate};
 use super::directory::AppIntegration;
 use super::fault::Fault;
 use super::pages::{error_json, garbage, oversize};
-use super::params::Params;
 use super::tenant::ACCESS_TOKEN_LIFETIME_MS;
 use super::{Desk, Tenant, id_token};
 
