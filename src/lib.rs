@@ -22,3 +22,10 @@ pub mod model;
 
 // Floor 5: flows of several units of work with network between them.
 pub mod sso;
+
+// Floor 6: what the faces in a browser share.
+pub mod web;
+
+// Floor 7: the faces, which never see one another.
+pub mod login;
+pub mod sandbox;

@@ -1,5 +1,6 @@
 //! Plain values that every floor may use: they know no database, no network and no page.
 
+pub mod address;
 pub mod caller;
 pub mod email;
 pub mod error;

@@ -102,6 +102,26 @@ pub async fn begin(app: &App, request: Request) -> Result<Begun, Refused> {
     }
 }
 
+/// Judges a request without beginning a login: for an application that asks for a URL.
+///
+/// # Errors
+///
+/// [`Refused`]; nothing is recorded.
+pub async fn check(app: &App, request: &Request) -> Result<(), Refused> {
+    if let Some(name) = &request.duplicate {
+        let failure = Failure::with_detail(FailureCode::DuplicateParam, name.clone());
+        return Err(Refused::unrecorded(failure));
+    }
+    let asked = request.clone();
+    let lookup = app
+        .db
+        .read(&Caller::anonymous(), async move |tx| look_up(tx, &asked).await)
+        .await?
+        .ok_or_else(|| Refused::unrecorded(FailureCode::ClientIdInvalid))?;
+    let mut trace = Trace::new(app.clock.clone());
+    judge(app, request, &lookup, &mut trace).map(drop).map_err(Refused::unrecorded)
+}
+
 /// Reads all that a request names, in one unit.
 async fn look_up(tx: &mut Tx, request: &Request) -> Result<Option<Lookup>> {
     let client_id = request.client_id.as_str();
