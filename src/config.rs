@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use crate::base::address::Range;
 use crate::base::secret::Secret;
 
 /// What every variable of the environment that is meant for us begins with.
@@ -332,8 +333,8 @@ pub struct Config {
     pub log_json: bool,
     /// How far the outbound HTTP client may go.
     pub outbound: Outbound,
-    /// Reverse proxies whose `X-Forwarded-For` is believed, as addresses or CIDRs.
-    pub trusted_proxies: Vec<String>,
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Range>,
     /// How many days the traces of logins are kept.
     pub sso_session_retention_days: i64,
     /// How many days events are kept.
@@ -389,7 +390,14 @@ impl Config {
                 allow: sources.list("outbound.allow"),
                 extra_ca_file: sources.path("outbound.extra_ca_file"),
             },
-            trusted_proxies: sources.list("trusted_proxies"),
+            trusted_proxies: sources
+                .list("trusted_proxies")
+                .iter()
+                .map(|text| Range::parse(text))
+                .collect::<Option<_>>()
+                .ok_or_else(|| {
+                    sources.malformed("trusted_proxies", "is a list of addresses or CIDRs")
+                })?,
             sso_session_retention_days: sources.days("retention.sso_sessions_days")?,
             event_retention_days: sources.days("retention.events_days")?,
         })

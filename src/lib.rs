@@ -20,8 +20,13 @@ pub mod upstream;
 pub mod app;
 pub mod model;
 
+// Floor 5: flows of several units of work with network between them.
+pub mod sso;
+
 // Floor 6: what the faces share.
 pub mod web;
 
-// Floor 7: the faces.
+// Floor 7: the faces, which never see one another.
 pub mod api;
+pub mod login;
+pub mod sandbox;

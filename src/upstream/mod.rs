@@ -115,7 +115,7 @@ pub enum Arrival {
 }
 
 /// What the identity provider vouches for, checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Assertion {
     /// Who vouches, byte for byte as in the connection's settings.
     pub issuer: String,
@@ -140,7 +140,7 @@ pub struct Assertion {
 }
 
 /// A person, as far as the identity provider tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The e-mail address.
     pub email: EmailAddress,
@@ -155,7 +155,7 @@ pub struct Profile {
 }
 
 /// The groups of a person. That none came is not the same as that there are none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Groups {
     /// No groups claim, or one that cannot be read.
     Absent,
