@@ -13,7 +13,7 @@ use rusqlite::{ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::tx::{self, Tx};
-use super::unit::Work;
+use super::unit::{self, Work};
 use super::value::{Cell, Param, Row};
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
@@ -70,8 +70,9 @@ impl Sqlite {
         let mut tx =
             Tx::new(tx::Connection::Sqlite(Box::new(connection)), caller.clone(), self.clock.now());
         let result = run_read(&mut tx, &unit);
-        let tx::Connection::Sqlite(connection) = tx.into_connection();
-        self.lock_readers().push(*connection);
+        if let Some(connection) = tx.into_sqlite() {
+            self.lock_readers().push(*connection);
+        }
         drop(permit);
         result
     }
@@ -117,9 +118,9 @@ impl Writer {
             let mut batch = Vec::new();
             let outcome = self.commit_batch(first, &mut batch);
             for mut work in batch {
-                if let Err(error) = &outcome
-                    && work.error().is_none()
-                {
+                if let Err(error) = &outcome {
+                    // Also those that failed by themselves: what they saw of the units before
+                    // them (such as a code already spent) has not happened.
                     work.fail(Error::unavailable(error.chain()));
                 }
                 work.answer();
@@ -167,21 +168,18 @@ impl Writer {
         };
         let caller = work.caller().clone();
         let mut tx = Tx::new(tx::Connection::Sqlite(connection), caller, self.clock.now());
+        // One that waits for something else was not written for the database: it does not pass.
         let ran =
             catch_unwind(AssertUnwindSafe(|| complete(async { Ok(work.run(&mut tx).await) })));
-        let tx::Connection::Sqlite(connection) = tx.into_connection();
-        self.connection = Some(connection);
         let keep = match ran {
-            Ok(Ok(keep)) => keep,
+            Ok(Ok(keep)) => unit::settle(work, &tx, Some(keep)),
             Ok(Err(error)) => {
                 work.fail(error);
                 false
             }
-            Err(_) => {
-                work.fail(Error::internal("a unit of work panicked"));
-                false
-            }
+            Err(_) => unit::settle(work, &tx, None),
         };
+        self.connection = tx.into_sqlite();
         match (first, keep) {
             (true, true) => Ok(()),
             (true, false) => {
@@ -266,7 +264,8 @@ impl Connection {
             if self.rewritten.len() >= 4 * STATEMENTS {
                 self.rewritten.clear();
             }
-            // `$1` would be a name to SQLite, numbered by where it stands first.
+            // `$1` would be a name to SQLite, numbered by where it stands first. No statement of
+            // ours has a dollar sign elsewhere.
             self.rewritten.insert(sql.into(), sql.replace('$', "?").into());
         }
         let rewritten = self.rewritten.get(sql).map_or(sql, |text| &**text);

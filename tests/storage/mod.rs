@@ -1,0 +1,3 @@
+//! The database room, on both engines.
+
+mod units;
