@@ -67,14 +67,31 @@ impl Sqlite {
     {
         let permit = self.permits.acquire().await.map_err(Error::unavailable)?;
         let connection = self.lock_readers().pop().ok_or_else(|| Error::internal("no reader"))?;
-        let mut tx =
-            Tx::new(tx::Connection::Sqlite(Box::new(connection)), caller.clone(), self.clock.now());
-        let result = run_read(&mut tx, &unit);
-        if let Some(connection) = tx.into_sqlite() {
-            self.lock_readers().push(*connection);
-        }
+        let (connection, result) = self.run_read(connection, caller, &unit);
+        self.lock_readers().extend(connection);
         drop(permit);
         result
+    }
+
+    /// Runs a reading unit within one snapshot.
+    fn run_read<T>(
+        &self,
+        mut connection: Connection,
+        caller: &Caller,
+        unit: &impl AsyncFn(&mut Tx) -> Result<T>,
+    ) -> (Option<Connection>, Result<T>) {
+        if let Err(error) = connection.execute("BEGIN", &[]) {
+            return (Some(connection), Err(error));
+        }
+        let connection = tx::Connection::Sqlite(Box::new(connection));
+        let mut tx = Tx::new(connection, caller.clone(), self.clock.now());
+        let result = catch_unwind(AssertUnwindSafe(|| complete(unit(&mut tx))))
+            .unwrap_or_else(|_| Err(Error::internal("a unit of work panicked")));
+        let mut connection = tx.into_sqlite().map(|connection| *connection);
+        if let Some(connection) = &mut connection {
+            connection.end_read();
+        }
+        (connection, result)
     }
 
     fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
@@ -83,25 +100,12 @@ impl Sqlite {
     }
 }
 
-/// Runs a reading unit within one snapshot.
-fn run_read<T>(tx: &mut Tx, unit: &impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T> {
-    control(tx, "BEGIN")?;
-    let result = catch_unwind(AssertUnwindSafe(|| complete(unit(tx))))
-        .unwrap_or_else(|_| Err(Error::internal("a unit of work panicked")));
-    control(tx, "COMMIT")?;
-    result
-}
-
 /// Polls a future that never waits, because on SQLite nothing in a unit does.
 fn complete<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => Err(Error::internal("a unit of work waited for something else")),
     }
-}
-
-fn control(tx: &mut Tx, sql: &str) -> Result<()> {
-    complete(async { tx.execute(sql, &[]).await.map(drop) })
 }
 
 /// The thread that owns the connection that writes.
@@ -252,6 +256,15 @@ impl Connection {
         let mut statement = self.prepare(sql)?;
         bind(&mut statement, params)?;
         statement.raw_execute().map(|changed| changed as u64).map_err(error)
+    }
+
+    /// Lets go of the snapshot of a reading unit, if an error has not done so already.
+    fn end_read(&mut self) {
+        if !self.sqlite.is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK", &[])
+        {
+            tracing::error!(error = error.chain(), "a reading transaction does not end");
+        }
     }
 
     /// Runs several statements without parameters.

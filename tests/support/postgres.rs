@@ -97,7 +97,7 @@ impl Server {
             "autovacuum=off",
         ];
         if durability == Durability::None {
-            settings.extend(["fsync=off", "full_page_writes=off", "synchronous_commit=off"]);
+            settings.extend(["fsync=off", "full_page_writes=off"]);
         }
         let process = Command::new("sh")
             .args(["-c", SCRIPT, "sh"])
