@@ -1,1 +1,5 @@
-//! Tests.
+//! All tests that use Vestibule from outside, in one binary. Folders mirror what they test.
+
+mod support;
+
+mod storage;
