@@ -21,6 +21,7 @@ pub mod app;
 pub mod model;
 
 // Floor 5: flows of several units of work with network between them.
+pub mod setup;
 pub mod sso;
 
 // Floor 6: what the faces in a browser share.
@@ -29,3 +30,6 @@ pub mod web;
 // Floor 7: the faces, which never see one another.
 pub mod login;
 pub mod sandbox;
+
+// Floor 8: assembly.
+pub mod server;

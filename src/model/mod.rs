@@ -11,6 +11,7 @@ pub mod connection_group;
 pub mod environment;
 pub mod event;
 mod field;
+pub mod installation;
 pub mod permission;
 pub mod profile;
 pub mod redirect_uri;
