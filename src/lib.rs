@@ -28,6 +28,7 @@ pub mod sso;
 pub mod web;
 
 // Floor 7: the faces, which never see one another.
+pub mod api;
 pub mod login;
 pub mod sandbox;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::middleware::from_fn;
 use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,9 +17,10 @@ use tower::ServiceExt;
 use crate::app::App;
 use crate::base::Caller;
 use crate::base::error::Error;
-use crate::login;
 use crate::model::installation;
 use crate::sso::sweep;
+use crate::web::request_id;
+use crate::{api, login};
 
 /// How long a client may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,7 +37,8 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(app.clone());
-    login::router(app).merge(health)
+    let named = login::router(app.clone()).merge(health).layer(from_fn(request_id::assign));
+    named.merge(api::router(app))
 }
 
 /// Whether the database answers.

@@ -116,6 +116,13 @@ impl Query {
     }
 }
 
+/// The pattern for `lower(column) LIKE lower($?) ESCAPE '!'` that finds a text anywhere in the
+/// column. Lower case is made in SQL on both sides, because each engine has its own idea of it.
+pub fn contains(text: &str) -> String {
+    let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    format!("%{escaped}%")
+}
+
 impl From<&str> for Cell {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())

@@ -12,6 +12,8 @@ pub mod environment;
 pub mod event;
 mod field;
 pub mod installation;
+pub mod organization;
+pub mod organization_domain;
 pub mod permission;
 pub mod profile;
 pub mod redirect_uri;

@@ -3,3 +3,4 @@
 pub mod browser;
 pub mod cookies;
 pub mod page;
+pub mod request_id;
