@@ -21,6 +21,7 @@ pub mod app;
 pub mod model;
 
 // Floor 5: flows of several units of work with network between them.
+pub mod setup;
 pub mod sso;
 
 // Floor 6: what the faces share.
@@ -30,3 +31,6 @@ pub mod web;
 pub mod api;
 pub mod login;
 pub mod sandbox;
+
+// Floor 8: assembly.
+pub mod server;

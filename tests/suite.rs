@@ -1,3 +1,6 @@
-//! Tests: one binary, one folder a face.
+//! All tests that use Vestibule from outside, in one binary. Folders mirror what they test.
+
+mod support;
 
 mod api;
+mod storage;

@@ -24,15 +24,11 @@ const MIGRATIONS: &[Migration] =
 /// [`Error::Internal`] if a migration fails, or if the schema is newer than this program.
 pub(super) async fn run(db: &Db) -> Result<()> {
     let nobody = Caller::anonymous();
-    db.write(&nobody, async |tx| {
-        tx.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migrations
-             (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)",
-            &[],
-        )
-        .await
-    })
-    .await?;
+    if let Err(Error::Internal(_)) = create_table(db, &nobody).await {
+        // On PostgreSQL, IF NOT EXISTS does not see the table that another node is about to
+        // commit, and fails when it does. Now it is there.
+        create_table(db, &nobody).await?;
+    }
     let applied = db.read(&nobody, async |tx| version(tx).await).await?;
     let newest = MIGRATIONS.last().map_or(0, |migration| migration.version);
     if applied > newest {
@@ -45,6 +41,20 @@ pub(super) async fn run(db: &Db) -> Result<()> {
         db.write(&nobody, async |tx| apply(tx, migration).await).await?;
     }
     Ok(())
+}
+
+/// Makes the table in which migrations are noted, if there is none.
+async fn create_table(db: &Db, nobody: &Caller) -> Result<()> {
+    db.write(nobody, async |tx| {
+        tx.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations
+             (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)",
+            &[],
+        )
+        .await
+        .map(drop)
+    })
+    .await
 }
 
 /// The number of the newest migration that was applied, 0 if none was.

@@ -5,6 +5,7 @@
 //! thread that owns the connection. So a unit may hold anything and need not be `Send` itself.
 
 pub mod migrate;
+mod postgres;
 mod query;
 mod sqlite;
 mod tx;
@@ -22,10 +23,24 @@ use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 
 /// Where the data lives.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Location {
     /// A file of the embedded engine. It is created if its folder exists.
     Sqlite(PathBuf),
+    /// A URL as libpq reads it: `postgres://user:password@host:5432/database?sslmode=require`.
+    ///
+    /// Add `prepared_statements=off` behind a pooler that hands out connections per transaction
+    /// and does not follow prepared statements (PgBouncer does if `max_prepared_statements` > 0).
+    Postgres(String),
+}
+
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(url) => f.debug_tuple("Postgres").field(&postgres::shown(url)).finish(),
+        }
+    }
 }
 
 /// The database. A clone is another handle to the same one.
@@ -37,6 +52,7 @@ pub struct Db {
 #[derive(Debug)]
 enum Engine {
     Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
 }
 
 impl Db {
@@ -49,6 +65,9 @@ impl Db {
     pub async fn open(location: &Location, clock: Clock) -> Result<Self> {
         let engine = match location {
             Location::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, clock)?),
+            Location::Postgres(url) => {
+                Engine::Postgres(postgres::Postgres::open(url, clock).await?)
+            }
         };
         let db = Self { engine: Arc::new(engine) };
         migrate::run(&db).await?;
@@ -67,6 +86,7 @@ impl Db {
     {
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.read(caller, unit).await,
+            Engine::Postgres(postgres) => postgres.read(caller, unit).await,
         }
     }
 
@@ -86,6 +106,7 @@ impl Db {
         let (work, answer) = unit::new(caller, unit);
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.submit(work)?,
+            Engine::Postgres(postgres) => postgres.submit(work),
         }
         answer.await.unwrap_or_else(|_| Err(Error::unavailable("the database is shutting down")))
     }

@@ -13,7 +13,7 @@ use rusqlite::{ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::tx::{self, Tx};
-use super::unit::Work;
+use super::unit::{self, Work};
 use super::value::{Cell, Param, Row};
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
@@ -67,13 +67,31 @@ impl Sqlite {
     {
         let permit = self.permits.acquire().await.map_err(Error::unavailable)?;
         let connection = self.lock_readers().pop().ok_or_else(|| Error::internal("no reader"))?;
-        let mut tx =
-            Tx::new(tx::Connection::Sqlite(Box::new(connection)), caller.clone(), self.clock.now());
-        let result = run_read(&mut tx, &unit);
-        let tx::Connection::Sqlite(connection) = tx.into_connection();
-        self.lock_readers().push(*connection);
+        let (connection, result) = self.run_read(connection, caller, &unit);
+        self.lock_readers().extend(connection);
         drop(permit);
         result
+    }
+
+    /// Runs a reading unit within one snapshot.
+    fn run_read<T>(
+        &self,
+        mut connection: Connection,
+        caller: &Caller,
+        unit: &impl AsyncFn(&mut Tx) -> Result<T>,
+    ) -> (Option<Connection>, Result<T>) {
+        if let Err(error) = connection.execute("BEGIN", &[]) {
+            return (Some(connection), Err(error));
+        }
+        let connection = tx::Connection::Sqlite(Box::new(connection));
+        let mut tx = Tx::new(connection, caller.clone(), self.clock.now());
+        let result = catch_unwind(AssertUnwindSafe(|| complete(unit(&mut tx))))
+            .unwrap_or_else(|_| Err(Error::internal("a unit of work panicked")));
+        let mut connection = tx.into_sqlite().map(|connection| *connection);
+        if let Some(connection) = &mut connection {
+            connection.end_read();
+        }
+        (connection, result)
     }
 
     fn lock_readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
@@ -82,25 +100,12 @@ impl Sqlite {
     }
 }
 
-/// Runs a reading unit within one snapshot.
-fn run_read<T>(tx: &mut Tx, unit: &impl AsyncFn(&mut Tx) -> Result<T>) -> Result<T> {
-    control(tx, "BEGIN")?;
-    let result = catch_unwind(AssertUnwindSafe(|| complete(unit(tx))))
-        .unwrap_or_else(|_| Err(Error::internal("a unit of work panicked")));
-    control(tx, "COMMIT")?;
-    result
-}
-
 /// Polls a future that never waits, because on SQLite nothing in a unit does.
 fn complete<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => Err(Error::internal("a unit of work waited for something else")),
     }
-}
-
-fn control(tx: &mut Tx, sql: &str) -> Result<()> {
-    complete(async { tx.execute(sql, &[]).await.map(drop) })
 }
 
 /// The thread that owns the connection that writes.
@@ -117,9 +122,9 @@ impl Writer {
             let mut batch = Vec::new();
             let outcome = self.commit_batch(first, &mut batch);
             for mut work in batch {
-                if let Err(error) = &outcome
-                    && work.error().is_none()
-                {
+                if let Err(error) = &outcome {
+                    // Also those that failed by themselves: what they saw of the units before
+                    // them (such as a code already spent) has not happened.
                     work.fail(Error::unavailable(error.chain()));
                 }
                 work.answer();
@@ -167,21 +172,18 @@ impl Writer {
         };
         let caller = work.caller().clone();
         let mut tx = Tx::new(tx::Connection::Sqlite(connection), caller, self.clock.now());
+        // One that waits for something else was not written for the database: it does not pass.
         let ran =
             catch_unwind(AssertUnwindSafe(|| complete(async { Ok(work.run(&mut tx).await) })));
-        let tx::Connection::Sqlite(connection) = tx.into_connection();
-        self.connection = Some(connection);
         let keep = match ran {
-            Ok(Ok(keep)) => keep,
+            Ok(Ok(keep)) => unit::settle(work, &tx, Some(keep)),
             Ok(Err(error)) => {
                 work.fail(error);
                 false
             }
-            Err(_) => {
-                work.fail(Error::internal("a unit of work panicked"));
-                false
-            }
+            Err(_) => unit::settle(work, &tx, None),
         };
+        self.connection = tx.into_sqlite();
         match (first, keep) {
             (true, true) => Ok(()),
             (true, false) => {
@@ -256,6 +258,15 @@ impl Connection {
         statement.raw_execute().map(|changed| changed as u64).map_err(error)
     }
 
+    /// Lets go of the snapshot of a reading unit, if an error has not done so already.
+    fn end_read(&mut self) {
+        if !self.sqlite.is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK", &[])
+        {
+            tracing::error!(error = error.chain(), "a reading transaction does not end");
+        }
+    }
+
     /// Runs several statements without parameters.
     pub(super) fn execute_batch(&mut self, sql: &str) -> Result<()> {
         self.sqlite.execute_batch(sql).map_err(error)
@@ -266,7 +277,8 @@ impl Connection {
             if self.rewritten.len() >= 4 * STATEMENTS {
                 self.rewritten.clear();
             }
-            // `$1` would be a name to SQLite, numbered by where it stands first.
+            // `$1` would be a name to SQLite, numbered by where it stands first. No statement of
+            // ours has a dollar sign elsewhere.
             self.rewritten.insert(sql.into(), sql.replace('$', "?").into());
         }
         let rewritten = self.rewritten.get(sql).map_or(sql, |text| &**text);

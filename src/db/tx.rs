@@ -1,5 +1,6 @@
 //! One unit of work as an operation sees it: statements, the caller, one moment, new ids.
 
+use super::postgres::Statements as PostgresStatements;
 use super::sqlite::Connection as SqliteConnection;
 use super::value::{Param, Row};
 use crate::base::id::{EnvironmentId, Id};
@@ -11,20 +12,40 @@ pub struct Tx {
     connection: Connection,
     caller: Caller,
     now: Timestamp,
+    failed: bool,
 }
 
 /// The connection on which the unit runs.
 pub(super) enum Connection {
     Sqlite(Box<SqliteConnection>),
+    Postgres(Box<PostgresStatements>),
 }
 
 impl Tx {
     pub(super) fn new(connection: Connection, caller: Caller, now: Timestamp) -> Self {
-        Self { connection, caller, now }
+        Self { connection, caller, now, failed: false }
     }
 
-    pub(super) fn into_connection(self) -> Connection {
-        self.connection
+    pub(super) fn into_sqlite(self) -> Option<Box<SqliteConnection>> {
+        if let Connection::Sqlite(sqlite) = self.connection { Some(sqlite) } else { None }
+    }
+
+    pub(super) fn into_postgres(self) -> Option<Box<PostgresStatements>> {
+        if let Connection::Postgres(postgres) = self.connection { Some(postgres) } else { None }
+    }
+
+    /// Whether a statement has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// After a statement that failed there is no other: PostgreSQL would refuse it, and SQLite is
+    /// held to the same so that a unit behaves alike on both.
+    fn check(&self) -> Result<()> {
+        if self.failed {
+            return Err(Error::internal("a unit went on after one of its statements had failed"));
+        }
+        Ok(())
     }
 
     /// Who asks.
@@ -61,9 +82,16 @@ impl Tx {
     ///
     /// [`Error::Unavailable`] if the database does not answer, else [`Error::Internal`].
     pub async fn fetch_all(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>> {
+        self.fetch(sql, params, usize::MAX).await
+    }
+
+    async fn fetch(&mut self, sql: &str, params: &[Param<'_>], limit: usize) -> Result<Vec<Row>> {
+        self.check()?;
         match &mut self.connection {
-            Connection::Sqlite(sqlite) => sqlite.fetch(sql, params, usize::MAX),
+            Connection::Sqlite(sqlite) => sqlite.fetch(sql, params, limit),
+            Connection::Postgres(postgres) => postgres.fetch(sql, params, limit).await,
         }
+        .inspect_err(|_| self.failed = true)
     }
 
     /// The first row of a query, if there is one.
@@ -72,9 +100,7 @@ impl Tx {
     ///
     /// As [`Self::fetch_all`].
     pub async fn fetch_optional(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
-        match &mut self.connection {
-            Connection::Sqlite(sqlite) => Ok(sqlite.fetch(sql, params, 1)?.pop()),
-        }
+        Ok(self.fetch(sql, params, 1).await?.pop())
     }
 
     /// The first row of a query that always has one.
@@ -94,15 +120,21 @@ impl Tx {
     ///
     /// As [`Self::fetch_all`].
     pub async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64> {
+        self.check()?;
         match &mut self.connection {
             Connection::Sqlite(sqlite) => sqlite.execute(sql, params),
+            Connection::Postgres(postgres) => postgres.execute(sql, params).await,
         }
+        .inspect_err(|_| self.failed = true)
     }
 
     /// Runs several statements without parameters, as they stand in a migration.
     pub(super) async fn execute_batch(&mut self, sql: &str) -> Result<()> {
+        self.check()?;
         match &mut self.connection {
             Connection::Sqlite(sqlite) => sqlite.execute_batch(sql),
+            Connection::Postgres(postgres) => postgres.execute_batch(sql).await,
         }
+        .inspect_err(|_| self.failed = true)
     }
 }

@@ -16,14 +16,24 @@ pub(super) trait Work: Send {
     /// again after the changes of the first run were undone.
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> Pin<Box<dyn Future<Output = bool> + 'a>>;
 
-    /// The error of the last run, if it had one.
-    fn error(&self) -> Option<&Error>;
-
     /// Replaces the result by an error.
     fn fail(&mut self, error: Error);
 
     /// Sends the result to whoever waits for it.
     fn answer(self: Box<Self>);
+}
+
+/// Whether the changes of a unit that was run are kept; `ran` is `None` if it panicked.
+pub(super) fn settle(work: &mut dyn Work, tx: &Tx, ran: Option<bool>) -> bool {
+    match ran {
+        None => work.fail(Error::internal("a unit of work panicked")),
+        // PostgreSQL has undone everything by then, and would answer COMMIT without an error.
+        Some(true) if tx.has_failed() => {
+            work.fail(Error::internal("a unit went on after one of its statements had failed"));
+        }
+        Some(keep) => return keep,
+    }
+    false
 }
 
 struct Unit<T, F> {
@@ -59,10 +69,6 @@ where
             self.result = Some(result);
             keep
         })
-    }
-
-    fn error(&self) -> Option<&Error> {
-        self.result.as_ref().and_then(|result| result.as_ref().err())
     }
 
     fn fail(&mut self, error: Error) {

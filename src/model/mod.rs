@@ -12,6 +12,7 @@ pub mod environment;
 pub mod event;
 pub mod event_name;
 mod field;
+pub mod installation;
 pub mod organization;
 pub mod organization_domain;
 pub mod permission;

@@ -20,7 +20,7 @@ pub async fn assign(mut request: Request, next: Next) -> Response {
         // Named already by a layer further out.
         return next.run(request).await;
     }
-    let id = given(&request).unwrap_or_else(new);
+    let id = given(&request).unwrap_or_else(generate);
     let span = tracing::info_span!(
         "request",
         request_id = id,
@@ -44,6 +44,6 @@ fn given(request: &Request) -> Option<String> {
 }
 
 /// A name that nobody had before.
-fn new() -> String {
+fn generate() -> String {
     crate::base::secret::random_alphanumeric(20)
 }

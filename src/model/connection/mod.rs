@@ -226,7 +226,7 @@ impl Connection {
 ///
 /// [`Error::NotFound`] if the organization is not there, [`Error::Invalid`] for a bad name or a type
 /// that does not work here.
-pub async fn create(tx: &mut Tx, new: NewConnection) -> Result<Connection> {
+pub async fn create(tx: &mut Tx, new: &NewConnection) -> Result<Connection> {
     if email_rules(tx, &new.organization_id).await?.is_none() {
         return Err(Error::not_found("Organization", new.organization_id.as_str()));
     }
@@ -244,14 +244,14 @@ pub async fn create(tx: &mut Tx, new: NewConnection) -> Result<Connection> {
     let connection = Connection {
         id: tx.new_id(),
         environment_id: tx.environment_id(),
-        organization_id: new.organization_id,
+        organization_id: new.organization_id.clone(),
         connection_type: new.connection_type,
         name: check_name(&new.name)?,
         state: ConnectionState::Draft,
         external_key: random_alphanumeric(25),
         version: 1,
         settings: None,
-        policy: new.policy,
+        policy: new.policy.clone(),
         created_at: tx.now(),
         updated_at: tx.now(),
         client_secret_sealed: None,

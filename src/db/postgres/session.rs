@@ -1,0 +1,316 @@
+//! One connection: its statements, and what its errors mean.
+
+use std::cell::{Cell as Flag, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, NoTls, Statement};
+
+use super::settings::{CONNECT_TIMEOUT, Settings};
+use super::tls::Tls;
+use crate::base::{Error, Result};
+use crate::db::value::{Cell, Param, Row};
+
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 256;
+/// How long a statement may take, the wait for a lock included. Measured here and not by the
+/// server, so that a silent network is noticed too and no session state is needed.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the statements of a migration may take together.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// What a failed statement means for its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The same statement would fail again.
+    Final,
+    /// The units of the transaction may be run again, each alone: the database has chosen another
+    /// transaction over this one, or has forgotten a prepared statement.
+    Again,
+    /// The connection is gone. The units may be run again, because `COMMIT` was not sent.
+    Lost,
+    /// The statement took too long, and the connection was given up because of it.
+    TooSlow,
+}
+
+/// One connection.
+pub(super) struct Session {
+    client: Client,
+    driver: JoinHandle<()>,
+    tls: Option<Tls>,
+    named_statements: bool,
+    statements: RefCell<HashMap<Box<str>, Statement>>,
+    given_up: Flag<bool>,
+}
+
+impl Session {
+    pub(super) async fn connect(settings: &Settings) -> Result<Self> {
+        let tls = settings.tls.clone();
+        let connect = async {
+            Ok::<_, tokio_postgres::Error>(match tls.clone() {
+                None => {
+                    let (client, connection) = settings.config.connect(NoTls).await?;
+                    (client, tokio::task::spawn_local(drive(connection)))
+                }
+                Some(tls) => {
+                    let (client, connection) = settings.config.connect(tls).await?;
+                    (client, tokio::task::spawn_local(drive(connection)))
+                }
+            })
+        };
+        let (client, driver) = timeout(2 * CONNECT_TIMEOUT, connect)
+            .await
+            .map_err(|_| Error::unavailable("PostgreSQL does not answer"))?
+            .map_err(Error::unavailable)?;
+        Ok(Self {
+            client,
+            driver,
+            tls,
+            named_statements: settings.named_statements,
+            statements: RefCell::default(),
+            given_up: Flag::new(false),
+        })
+    }
+
+    /// Whether another connection has to be made.
+    pub(super) fn is_closed(&self) -> bool {
+        self.given_up.get() || self.client.is_closed()
+    }
+
+    /// Says goodbye to the server.
+    pub(super) async fn close(self) {
+        drop(self.client);
+        let _ = timeout(CONNECT_TIMEOUT, self.driver).await;
+    }
+
+    /// Stops using the connection, whose state is not known any more.
+    pub(super) fn give_up(&self) {
+        self.given_up.set(true);
+        let token = self.client.cancel_token();
+        let tls = self.tls.clone();
+        // The server would go on with the statement, and hold its locks, until it has a result.
+        tokio::task::spawn_local(timeout(CONNECT_TIMEOUT, async move {
+            let _ = match tls {
+                None => token.cancel_query(NoTls).await,
+                Some(tls) => token.cancel_query(tls).await,
+            };
+        }));
+        self.driver.abort();
+    }
+
+    /// Runs statements that control the transaction.
+    pub(super) async fn control(&self, sql: &str) -> Result<(), Failed> {
+        self.within(STATEMENT_TIMEOUT, self.client.batch_execute(sql)).await
+    }
+
+    async fn query(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+        if self.named_statements {
+            let statement = self.prepare(sql).await?;
+            let params: Vec<_> = params.iter().map(|p| p as &(dyn ToSql + Sync)).collect();
+            self.client.query(&statement, &params).await
+        } else {
+            let params: Vec<_> =
+                params.iter().map(|p| (p as &(dyn ToSql + Sync), p.postgres_type())).collect();
+            self.client.query_typed(sql, &params).await
+        }
+    }
+
+    async fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, tokio_postgres::Error> {
+        if self.named_statements {
+            let statement = self.prepare(sql).await?;
+            let params: Vec<_> = params.iter().map(|p| p as &(dyn ToSql + Sync)).collect();
+            self.client.execute(&statement, &params).await
+        } else {
+            let params: Vec<_> =
+                params.iter().map(|p| (p as &(dyn ToSql + Sync), p.postgres_type())).collect();
+            self.client.execute_typed(sql, &params).await
+        }
+    }
+
+    async fn prepare(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        if let Some(statement) = self.statements.borrow().get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(sql).await?;
+        let mut statements = self.statements.borrow_mut();
+        if statements.len() >= STATEMENTS {
+            statements.clear();
+        }
+        statements.insert(sql.into(), statement.clone());
+        Ok(statement)
+    }
+
+    /// Waits for the server, but not for ever; sorts its errors.
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Failed> {
+        match timeout(limit, statement).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.sort(&error)),
+            Err(_) => {
+                self.give_up();
+                let error = Error::unavailable("the database took too long");
+                Err(Failed { failure: Failure::TooSlow, error })
+            }
+        }
+    }
+
+    /// Sorts PostgreSQL's errors (appendix A of its manual, "PostgreSQL Error Codes").
+    fn sort(&self, error: &tokio_postgres::Error) -> Failed {
+        let Some(db) = error.as_db_error() else {
+            return if self.is_closed() || error.is_closed() {
+                let error = Error::unavailable("the connection to PostgreSQL was lost");
+                Failed { failure: Failure::Lost, error }
+            } else {
+                // A value that does not fit its parameter, say; the cause says which.
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                let error = Error::internal(format!("{error}: {}", cause.unwrap_or_default()));
+                Failed { failure: Failure::Final, error }
+            };
+        };
+        let code = db.code();
+        // Without DETAIL, which quotes the values of a row.
+        let text = format!("PostgreSQL {}: {}", code.code(), db.message());
+        let forgotten = [
+            SqlState::INVALID_SQL_STATEMENT_NAME,
+            SqlState::DUPLICATE_PSTATEMENT,
+            // "cached plan must not change result type"
+            SqlState::FEATURE_NOT_SUPPORTED,
+        ];
+        if forgotten.contains(code) {
+            self.statements.borrow_mut().clear();
+            return Failed { failure: Failure::Again, error: Error::internal(text) };
+        }
+        let (failure, passes) = match code.code() {
+            "40001" | "40P01" => (Failure::Again, true),
+            // The server shuts down, or was told to end this session.
+            "57P01" | "57P02" | "57P03" | "57P05" => (Failure::Lost, true),
+            // A primary that has become a replica: another connection may find the new primary.
+            "25006" => (Failure::Final, true),
+            code if code.starts_with("08") => (Failure::Lost, true),
+            // Cancelled; out of memory, disk or connections; errors of the system.
+            code if ["57", "53", "58"].iter().any(|class| code.starts_with(class)) => {
+                (Failure::Final, true)
+            }
+            _ => (Failure::Final, false),
+        };
+        if failure == Failure::Lost || code.code() == "25006" {
+            self.given_up.set(true);
+        }
+        let error = if passes { Error::unavailable(text) } else { Error::internal(text) };
+        Failed { failure, error }
+    }
+}
+
+/// Keeps a connection going until it ends.
+async fn drive<E: std::error::Error>(connection: impl Future<Output = Result<(), E>>) {
+    if let Err(error) = connection.await {
+        tracing::warn!(%error, "a connection to PostgreSQL ended");
+    }
+}
+
+/// An error, and what it means for the transaction.
+pub(super) struct Failed {
+    pub(super) failure: Failure,
+    pub(super) error: Error,
+}
+
+/// The statements of one unit on a connection.
+pub(in crate::db) struct Statements {
+    session: Rc<Session>,
+    /// What the server has to be told before the unit's first statement. It is sent together with
+    /// it, which saves a round trip: should it fail, so does the statement.
+    before: Option<&'static str>,
+    reads_only: bool,
+    failure: Option<Failure>,
+}
+
+impl Statements {
+    pub(super) fn writing(session: &Rc<Session>, before: &'static str) -> Self {
+        let session = Rc::clone(session);
+        Self { session, before: Some(before), reads_only: false, failure: None }
+    }
+
+    pub(super) fn reading(session: &Rc<Session>) -> Self {
+        Self { session: Rc::clone(session), before: None, reads_only: true, failure: None }
+    }
+
+    /// Whether the unit has sent anything.
+    pub(super) fn has_begun(&self) -> bool {
+        self.before.is_none()
+    }
+
+    /// What the statement that failed means for the transaction, if one failed.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// The rows of a query, at the most `limit`.
+    pub(in crate::db) async fn fetch(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+        limit: usize,
+    ) -> Result<Vec<Row>> {
+        let session = Rc::clone(&self.session);
+        let found = self.run(sql, STATEMENT_TIMEOUT, session.query(sql, params)).await?;
+        found.into_iter().take(limit).map(|row| cells(&row)).collect()
+    }
+
+    /// Runs a statement; returns how many rows it changed.
+    pub(in crate::db) async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64> {
+        let session = Rc::clone(&self.session);
+        self.run(sql, STATEMENT_TIMEOUT, session.execute(sql, params)).await
+    }
+
+    /// Runs several statements without parameters.
+    pub(in crate::db) async fn execute_batch(&mut self, sql: &str) -> Result<()> {
+        let session = Rc::clone(&self.session);
+        self.run(sql, MIGRATION_TIMEOUT, session.client.batch_execute(sql)).await
+    }
+
+    async fn run<T>(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        if self.reads_only && !sql.trim_start().starts_with("SELECT") {
+            return Err(Error::internal("a unit that only reads has to use SELECT"));
+        }
+        let session = Rc::clone(&self.session);
+        let statement = async {
+            match self.before.take() {
+                None => statement.await,
+                Some(before) => {
+                    let control = session.client.batch_execute(before);
+                    // In this order, which is the order in which they are sent.
+                    let (began, done) = tokio::join!(biased; control, statement);
+                    began.and(done)
+                }
+            }
+        };
+        session.within(limit, statement).await.map_err(|failed| {
+            self.failure = Some(failed.failure);
+            failed.error
+        })
+    }
+}
+
+fn cells(row: &tokio_postgres::Row) -> Result<Row> {
+    (0..row.len())
+        .map(|i| row.try_get::<_, Cell>(i).map_err(Error::internal))
+        .collect::<Result<_>>()
+        .map(Row::new)
+}

@@ -1,0 +1,125 @@
+//! Workers: each owns one connection and takes what waits.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::Shared;
+use super::batch;
+use super::queue::{Queue, Queued};
+use super::session::Session;
+use crate::base::Result;
+
+/// How many connections write.
+const WRITERS: usize = 4;
+/// How many units one commit may carry.
+const MAX_WRITES: usize = 64;
+/// How many connections read.
+const READERS: usize = 4;
+/// How many reading units a connection works on at once.
+const MAX_READS: usize = 16;
+/// How long a worker waits before it tries again to connect: at first, and at the most.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// How often units are looked for that have waited too long.
+const SWEEP: Duration = Duration::from_millis(250);
+
+/// Runs the workers until both queues are closed and empty.
+pub(super) async fn run(shared: Rc<Shared>, connected: oneshot::Sender<Result<()>>) {
+    let first = match Session::connect(&shared.settings).await {
+        Ok(session) => session,
+        Err(error) => return drop(connected.send(Err(error))),
+    };
+    let mut workers = JoinSet::new();
+    workers.spawn_local(work(Rc::clone(&shared), Kind::Writer, Some(first)));
+    // Their connections are made when there is work for them.
+    for _ in 1..WRITERS {
+        workers.spawn_local(work(Rc::clone(&shared), Kind::Writer, None));
+    }
+    for _ in 0..READERS {
+        workers.spawn_local(work(Rc::clone(&shared), Kind::Reader, None));
+    }
+    let _ = connected.send(Ok(()));
+    let sweeper = tokio::task::spawn_local(async move {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            shared.writes.refuse_late();
+            shared.reads.refuse_late();
+        }
+    });
+    while workers.join_next().await.is_some() {}
+    sweeper.abort();
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Writer,
+    Reader,
+}
+
+async fn work(shared: Rc<Shared>, kind: Kind, first: Option<Session>) {
+    let (queue, most) = match kind {
+        Kind::Writer => (&shared.writes, MAX_WRITES),
+        Kind::Reader => (&shared.reads, MAX_READS),
+    };
+    let mut session = first.map(Rc::new);
+    let mut wait = BACK_OFF.0;
+    while queue.ready().await {
+        let Some(live) = session.take().filter(|session| !session.is_closed()) else {
+            match Session::connect(&shared.settings).await {
+                Ok(connected) => {
+                    session = Some(Rc::new(connected));
+                    wait = BACK_OFF.0;
+                }
+                Err(error) => {
+                    tracing::error!(error = error.chain(), "no connection to PostgreSQL");
+                    tokio::time::sleep(wait).await;
+                    wait = (2 * wait).min(BACK_OFF.1);
+                }
+            }
+            continue;
+        };
+        let units = queue.take(most);
+        pause(&units).await;
+        let again = match kind {
+            Kind::Writer => batch::write(&live, &shared.clock, units).await,
+            Kind::Reader => read(&shared, &live, units).await,
+        };
+        put_back(queue, again);
+        session = Some(live);
+    }
+    if let Some(session) = session.and_then(Rc::into_inner) {
+        session.close().await;
+    }
+}
+
+/// Runs all units at once: their statements are sent without waiting in between.
+async fn read(shared: &Rc<Shared>, session: &Rc<Session>, units: Vec<Queued>) -> Vec<Queued> {
+    let mut running = JoinSet::new();
+    for queued in units {
+        let (shared, session) = (Rc::clone(shared), Rc::clone(session));
+        running.spawn_local(async move { batch::read(&session, &shared.clock, queued).await });
+    }
+    let mut again = Vec::new();
+    while let Some(done) = running.join_next().await {
+        again.extend(done.ok().flatten());
+    }
+    again
+}
+
+/// A unit that runs again gives the transaction it collided with some time to end.
+async fn pause(units: &[Queued]) {
+    if let [queued] = units
+        && queued.attempts > 1
+    {
+        tokio::time::sleep(Duration::from_millis(5) * queued.attempts.pow(2)).await;
+    }
+}
+
+fn put_back(queue: &Queue, again: Vec<Queued>) {
+    if !again.is_empty() {
+        tracing::warn!(units = again.len(), "units of work are run again");
+        queue.put_back(again.into_iter());
+    }
+}

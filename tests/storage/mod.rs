@@ -1,0 +1,6 @@
+//! The database room, on both engines.
+
+mod migrations;
+mod postgres;
+mod sqlite;
+mod units;

@@ -1,0 +1,100 @@
+//! A fresh database for one test.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use vestibule::base::time::Clock;
+use vestibule::db::{Db, Location};
+
+use super::postgres::Server;
+
+/// A database of one test, removed with it.
+pub struct TestDb {
+    location: Location,
+    place: Place,
+}
+
+enum Place {
+    Folder(Folder),
+    Server { server: &'static Server, database: String },
+}
+
+/// What a test is given: a [`TestDb`], or something that stands on one.
+pub trait Fixture {
+    /// Makes it on a fresh database.
+    async fn on(db: TestDb) -> Self;
+}
+
+impl Fixture for TestDb {
+    async fn on(db: TestDb) -> Self {
+        db
+    }
+}
+
+impl TestDb {
+    /// A file that does not exist yet.
+    pub fn sqlite() -> Self {
+        let folder = Folder::new();
+        let location = Location::Sqlite(folder.path().join("vestibule.db"));
+        Self { location, place: Place::Folder(folder) }
+    }
+
+    /// A database with today's schema on the server that the tests share.
+    pub async fn postgres() -> Self {
+        Self::on_server(Server::shared().await).await
+    }
+
+    /// A database on a server of the test's own.
+    pub async fn on_server(server: &'static Server) -> Self {
+        let (database, url) = server.create_database().await;
+        Self { location: Location::Postgres(url), place: Place::Server { server, database } }
+    }
+
+    /// Where it is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Opens it. It may be opened several times, as several nodes do.
+    pub async fn open(&self, clock: Clock) -> Db {
+        Db::open(&self.location, clock).await.expect("the database opens")
+    }
+
+    /// The URL, if it is PostgreSQL.
+    pub fn url(&self) -> Option<&str> {
+        if let Location::Postgres(url) = &self.location { Some(url) } else { None }
+    }
+}
+
+impl Drop for TestDb {
+    fn drop(&mut self) {
+        if let Place::Server { server, database } = &self.place {
+            server.drop_database(database);
+        }
+    }
+}
+
+/// A folder of one test, removed with it.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// An empty folder.
+    pub fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("vestibule-{}-{n}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder for the test");
+        Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

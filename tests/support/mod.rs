@@ -1,0 +1,39 @@
+//! What the tests stand on: databases, and later whole services.
+
+#![allow(dead_code, reason = "what one test needs, another does not")]
+
+mod database;
+pub mod postgres;
+
+pub use database::{Fixture, TestDb};
+
+/// Runs each test on SQLite and again on PostgreSQL, as `name::sqlite` and `name::postgres`.
+///
+/// The argument is a [`TestDb`] or whatever else is made from one (see [`Fixture`]).
+macro_rules! both_engines {
+    ($(
+        $(#[$attribute:meta])*
+        async fn $name:ident($($argument:ident)+: $fixture:ty) $body:block
+    )+) => {$(
+        $(#[$attribute])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            async fn story($($argument)+: $fixture) $body
+
+            #[tokio::test]
+            async fn sqlite() {
+                let db = $crate::support::TestDb::sqlite();
+                story(<$fixture as $crate::support::Fixture>::on(db).await).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                let db = $crate::support::TestDb::postgres().await;
+                story(<$fixture as $crate::support::Fixture>::on(db).await).await;
+            }
+        }
+    )+};
+}
+pub(crate) use both_engines;
