@@ -196,6 +196,22 @@ pub async fn current(tx: &mut Tx) -> Result<Environment> {
     find_by_id(tx, &id).await?.ok_or_else(|| Error::not_found("Environment", id.as_str()))
 }
 
+/// Lets other units that change this environment wait until this one has ended, so that what is
+/// checked from here on still holds when it is written. It is the row that recording an event
+/// changes anyway: taken first, nobody waits in a circle.
+///
+/// # Errors
+///
+/// As [`Tx::execute`].
+pub async fn lock(tx: &mut Tx) -> Result<()> {
+    tx.execute(
+        "UPDATE environments SET event_position = event_position WHERE id = $1",
+        &[(&tx.environment_id()).into()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// All environments, the oldest first: for the operator's command line.
 ///
 /// # Errors

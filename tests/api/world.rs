@@ -1,6 +1,5 @@
 //! A fresh database, an environment with a key, and a client that speaks to the router.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,11 +10,16 @@ use serde_json::Value;
 use tower::ServiceExt;
 use vestibule::app::App;
 use vestibule::base::Caller;
+use vestibule::base::secret::Secret;
 use vestibule::base::time::Clock;
 use vestibule::config::{Config, Sources};
-use vestibule::db::{Db, Location};
 use vestibule::model::api_key::{self, NewApiKey};
 use vestibule::model::environment::{self, Kind, NewEnvironment};
+use vestibule::outbound::Outbound;
+use vestibule::seal::Sealer;
+use vestibule::upstream::Upstream;
+
+use crate::support::{Fixture, TestDb};
 
 /// A server with one environment and its key.
 pub struct World {
@@ -23,7 +27,7 @@ pub struct World {
     pub router: Router,
     pub clock: Clock,
     pub key: String,
-    folder: PathBuf,
+    _database: TestDb,
 }
 
 /// An answer.
@@ -49,21 +53,30 @@ impl Answer {
     }
 }
 
-impl World {
-    pub async fn new() -> Self {
-        Self::of_kind(Kind::Sandbox).await
-    }
-
-    pub async fn of_kind(kind: Kind) -> Self {
-        let folder = std::env::temp_dir()
-            .join(format!("vestibule-{}", vestibule::base::secret::random_alphanumeric(16)));
-        std::fs::create_dir_all(&folder).unwrap();
+impl Fixture for World {
+    async fn on(database: TestDb) -> Self {
         let clock = Clock::system();
-        let db = Db::open(&Location::Sqlite(folder.join("test.db")), clock.clone()).await.unwrap();
-        let app = App { config: Arc::new(config()), db, clock: clock.clone() };
+        let config = Config::read(&Sources::collect(None, &[]).unwrap()).unwrap();
+        let outbound = Outbound::new(&config.outbound).unwrap();
+        let app = App {
+            config: Arc::new(config),
+            db: database.open(clock.clone()).await,
+            clock: clock.clone(),
+            sealer: Arc::new(Sealer::from_text(&Secret::random("")).unwrap()),
+            upstream: Upstream::new(outbound, clock.clone()),
+            authorize_rate: Arc::default(),
+        };
         let router = vestibule::api::router(app.clone());
-        let key = new_environment(&app, kind).await;
-        Self { app, router, clock, key, folder }
+        let key = new_environment(&app, Kind::Sandbox).await;
+        Self { app, router, clock, key, _database: database }
+    }
+}
+
+impl World {
+    /// The same server, with the key of a production environment.
+    pub async fn in_production(mut self) -> Self {
+        self.key = new_environment(&self.app, Kind::Production).await;
+        self
     }
 
     /// The key of another environment on the same server.
@@ -114,16 +127,6 @@ impl World {
     pub async fn delete(&self, path: &str) -> Answer {
         self.call(&self.key, Method::DELETE, path, None).await
     }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn config() -> Config {
-    Config::read(&Sources::collect(None, &[]).unwrap()).unwrap()
 }
 
 async fn new_environment(app: &App, kind: Kind) -> String {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{connection, event, field, organization_domain};
+use super::{connection, environment, event, field, organization_domain};
 use crate::base::id::OrganizationId;
 use crate::base::page::{Page, PageRequest};
 use crate::base::time::Timestamp;
@@ -205,6 +205,7 @@ pub async fn list(
 ///
 /// [`Error::NotFound`] if the environment has no such organization, otherwise as [`create`].
 pub async fn update(tx: &mut Tx, id: &OrganizationId, change: &Change) -> Result<Organization> {
+    environment::lock(tx).await?;
     let old = get(tx, id).await?;
     let mut new = Organization { updated_at: tx.now(), ..old.clone() };
     if let Some(name) = &change.name {

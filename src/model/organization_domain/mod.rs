@@ -204,6 +204,7 @@ pub(super) async fn add(
     domain: String,
     verified: bool,
 ) -> Result<OrganizationDomain> {
+    environment::lock(tx).await?;
     if table::list(tx, std::slice::from_ref(organization_id)).await?.len() >= MAX_PER_ORGANIZATION {
         let message = format!("An organization has at most {MAX_PER_ORGANIZATION} domains.");
         return Err(Error::invalid("too_many_domains", "domain", message));
@@ -332,6 +333,7 @@ pub async fn mark_verified(
     id: &OrganizationDomainId,
     strategy: Strategy,
 ) -> Result<OrganizationDomain> {
+    environment::lock(tx).await?;
     let old = get(tx, id).await?;
     if old.state == State::Verified {
         return Ok(old);
@@ -345,8 +347,6 @@ pub async fn mark_verified(
         updated_at: tx.now(),
         ..old
     };
-    // Where two do this at once, the unique index lets one of them fail, and nothing is verified
-    // twice.
     table::update_state(tx, &new).await?;
     event::record(tx, "organization_domain.verified", Some(&new.organization_id), &new).await?;
     Ok(new)

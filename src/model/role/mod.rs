@@ -8,7 +8,7 @@ mod table;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{event, field, permission};
+use super::{environment, event, field, permission};
 use crate::base::id::{OrganizationId, RoleId};
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
@@ -289,6 +289,7 @@ pub async fn update(
 ///
 /// [`Error::NotFound`] if there is no such role.
 pub async fn make_default(tx: &mut Tx, slug: &str) -> Result<Role> {
+    environment::lock(tx).await?;
     let role = get(tx, None, slug).await?;
     if !role.is_default {
         table::set_default(tx, &role.id).await?;
@@ -323,6 +324,7 @@ pub async fn reorder(
     organization_id: Option<&OrganizationId>,
     slugs: &[String],
 ) -> Result<Vec<Role>> {
+    environment::lock(tx).await?;
     let roles = table::list(tx, organization_id, None).await?;
     let named = |role: &Role| slugs.iter().filter(|slug| **slug == role.slug).count() == 1;
     if slugs.len() != roles.len() || !roles.iter().all(named) {
@@ -348,6 +350,7 @@ pub async fn set_permissions(
     slug: &str,
     permissions: &[String],
 ) -> Result<Role> {
+    environment::lock(tx).await?;
     let old = get(tx, organization_id, slug).await?;
     let mut ids = Vec::new();
     for permission in permissions {
@@ -414,6 +417,7 @@ pub async fn delete(
     organization_id: Option<&OrganizationId>,
     slug: &str,
 ) -> Result<()> {
+    environment::lock(tx).await?;
     let role = get(tx, organization_id, slug).await?;
     let is_default = match organization_id {
         Some(id) => table::default_slug(tx, id).await?.as_deref() == Some(slug),
