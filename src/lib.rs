@@ -24,7 +24,7 @@ pub mod model;
 pub mod setup;
 pub mod sso;
 
-// Floor 6: what the faces in a browser share.
+// Floor 6: what the faces share.
 pub mod web;
 
 // Floor 7: the faces, which never see one another.

@@ -3,14 +3,19 @@
 
 mod auth;
 mod body;
+mod environment;
 mod error;
+mod events;
 mod list;
 mod openapi;
 mod organization_domains;
+mod organization_roles;
 mod organizations;
 mod path;
+mod permissions;
 mod query;
 mod redirect_uris;
+mod roles;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -38,7 +43,12 @@ fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(organizations::routes())
         .merge(organization_domains::routes())
+        .merge(roles::routes())
+        .merge(organization_roles::routes())
+        .merge(permissions::routes())
         .merge(redirect_uris::routes())
+        .merge(environment::routes())
+        .merge(events::routes())
 }
 
 async fn not_found(method: Method, uri: Uri) -> ApiError {

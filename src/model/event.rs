@@ -14,7 +14,7 @@ use crate::db::{Query, Row, Tx};
 pub const RETENTION_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
 /// An event, as `GET /events` and webhooks carry it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Event {
     /// Always `event`.
     pub object: &'static str,
@@ -23,10 +23,12 @@ pub struct Event {
     /// Its name, such as `connection.activated`.
     pub event: String,
     /// The object that it is about, as it was in that moment.
+    #[schema(value_type = Object)]
     pub data: Box<RawValue>,
     /// When it was recorded.
     pub created_at: Timestamp,
     /// Who did it, and which values were there before.
+    #[schema(value_type = Object)]
     pub context: Box<RawValue>,
     /// Where it stands in the order of commits.
     #[serde(skip)]

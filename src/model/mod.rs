@@ -10,6 +10,7 @@ pub mod connection;
 pub mod connection_group;
 pub mod environment;
 pub mod event;
+pub mod event_name;
 mod field;
 pub mod installation;
 pub mod organization;

@@ -1,4 +1,5 @@
-//! What the faces in a browser share: pages and their headers, cookies, who the browser is.
+//! What the faces share: the name of a request, and for those in a browser pages and their
+//! headers, cookies, who the browser is.
 
 pub mod browser;
 pub mod cookies;

@@ -16,6 +16,10 @@ pub struct RequestId(pub String);
 /// Names the request, or takes over the name that a proxy gave it; all lines of the log carry it,
 /// and so does the answer.
 pub async fn assign(mut request: Request, next: Next) -> Response {
+    if request.extensions().get::<RequestId>().is_some() {
+        // Named already by a layer further out.
+        return next.run(request).await;
+    }
     let id = given(&request).unwrap_or_else(generate);
     let span = tracing::info_span!(
         "request",

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{event, field, organization_domain};
+use super::{connection, event, field, organization_domain};
 use crate::base::id::OrganizationId;
 use crate::base::page::{Page, PageRequest};
 use crate::base::time::Timestamp;
@@ -246,6 +246,9 @@ pub async fn update(tx: &mut Tx, id: &OrganizationId, change: &Change) -> Result
 /// [`Error::NotFound`] if the environment has no such organization.
 pub async fn delete(tx: &mut Tx, id: &OrganizationId) -> Result<()> {
     let organization = get(tx, id).await?;
+    for connection in connection::of_organization(tx, id).await? {
+        connection::delete(tx, connection.id.as_str()).await?;
+    }
     for domain in &organization.domains {
         organization_domain::delete(tx, &domain.id).await?;
     }

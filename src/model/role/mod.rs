@@ -80,7 +80,7 @@ pub struct RankedRole {
 }
 
 /// What a new role is made of.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 pub struct NewRole {
     /// 1 to 48 characters: a–z, 0–9, `-` and `_`; with `org-` in front if it is an organization's.
     pub slug: String,
@@ -365,6 +365,42 @@ pub async fn set_permissions(
     let previous = json!({ "permissions": old.permissions });
     record(tx, Happening::Updated, &new, Some(previous)).await?;
     Ok(new)
+}
+
+/// Gives a role one more permission; nothing happens if it has it.
+///
+/// # Errors
+///
+/// As [`set_permissions`].
+pub async fn add_permission(
+    tx: &mut Tx,
+    organization_id: Option<&OrganizationId>,
+    slug: &str,
+    permission: &str,
+) -> Result<Role> {
+    let mut permissions = get(tx, organization_id, slug).await?.permissions;
+    permissions.push(permission.to_owned());
+    set_permissions(tx, organization_id, slug, &permissions).await
+}
+
+/// Takes a permission from a role.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if there is no such role, or it has no such permission.
+pub async fn remove_permission(
+    tx: &mut Tx,
+    organization_id: Option<&OrganizationId>,
+    slug: &str,
+    permission: &str,
+) -> Result<Role> {
+    let mut permissions = get(tx, organization_id, slug).await?.permissions;
+    let before = permissions.len();
+    permissions.retain(|known| known != permission);
+    if permissions.len() == before {
+        return Err(Error::not_found("Permission", permission));
+    }
+    set_permissions(tx, organization_id, slug, &permissions).await
 }
 
 /// Deletes a role of the environment, or an organization's own.
