@@ -8,6 +8,7 @@ pub mod id_token;
 mod inspect;
 mod json;
 pub mod jwks;
+mod jws;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -27,9 +28,10 @@ use super::{Ask, Assertion, Departure, Upstream};
 
 pub use authorization::{Answer, Arrival, Memory};
 use discovery::Metadata;
-use id_token::{Expectation, FreshLogin, Signed};
+use id_token::{Expectation, FreshLogin};
 pub use inspect::{Candidates, Discovered, inspect, normalise};
 use jwks::{KeySet, Keys};
+use jws::Signed;
 pub use settings::{
     AttributeMapping, ClientAuthentication, GroupsScope, Kind, Settings, SigningAlgorithm,
     UserinfoPolicy,
@@ -102,7 +104,7 @@ pub(super) async fn finish(
     verify(&signed, &mut keys, trace).await?;
     let expectation = expectation(settings, memory, &tokens);
     let now = upstream.clock().now();
-    let id_claims = signed.accept(&expectation, now, trace)?;
+    let id_claims = id_token::accept(&signed, &expectation, now, trace)?;
 
     let asked = userinfo::Question {
         settings,
