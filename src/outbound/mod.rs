@@ -84,8 +84,8 @@ struct Inner {
     limits: Limits,
 }
 
-/// A request to another host.
-#[derive(Clone, Debug)]
+/// A request to another host. Prints without its headers and body: they carry secrets.
+#[derive(Clone)]
 pub struct Request {
     /// `GET` and `HEAD` may be repeated once when a kept connection turns out to be closed; any
     /// other method is tried exactly once.
@@ -130,8 +130,8 @@ impl Request {
     }
 }
 
-/// An answer, whatever its status: a redirect is an answer like any other.
-#[derive(Clone, Debug)]
+/// An answer, whatever its status: a redirect is an answer like any other. Prints its status only.
+#[derive(Clone)]
 pub struct Response {
     /// The status.
     pub status: StatusCode,
@@ -302,6 +302,19 @@ impl Outbound {
 impl std::fmt::Debug for Outbound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outbound").field("allow", &self.0.allow).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let url = &self.url[..Position::AfterPath];
+        write!(f, "Request({} {url})", self.method)
+    }
+}
+
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Response({}, {} bytes)", self.status, self.body.len())
     }
 }
 

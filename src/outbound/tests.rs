@@ -22,16 +22,19 @@ fn outbound(allow: &[&str]) -> Outbound {
     Outbound::new(&config::Outbound { allow, extra_ca_file: None }).unwrap()
 }
 
-/// A client that gives up after a tenth of the usual times, or less.
-fn hasty() -> Outbound {
-    let settings = config::Outbound { allow: vec!["127.0.0.1".to_owned()], extra_ca_file: None };
-    let limits = Limits {
-        connect: Duration::from_millis(100),
-        total: Duration::from_millis(400),
-        idle: Duration::from_millis(500),
-        idle_post: Duration::from_millis(100),
-    };
-    Outbound::with_limits(&settings, Resolver::System, limits).unwrap()
+impl Outbound {
+    /// A client that gives up after a tenth of the usual times, or less.
+    pub(crate) fn hasty() -> Self {
+        let settings =
+            config::Outbound { allow: vec!["127.0.0.1".to_owned()], extra_ca_file: None };
+        let limits = Limits {
+            connect: Duration::from_millis(100),
+            total: Duration::from_millis(400),
+            idle: Duration::from_millis(500),
+            idle_post: Duration::from_millis(100),
+        };
+        Self::with_limits(&settings, Resolver::System, limits).unwrap()
+    }
 }
 
 fn named(allow: &[&str], names: FixedNames) -> Outbound {
@@ -236,6 +239,13 @@ async fn dsc_15_answers_are_cut_off_at_the_limit() {
     assert_eq!(fetched(long).await.unwrap_err(), Error::Http);
 }
 
+#[test]
+fn sec_01_a_request_prints_without_what_it_carries() {
+    let mut post = Request::post_form(url("https://a.example/t?code=c0de"), "s3cret".into(), 1);
+    post.headers.insert("authorization", "Basic s3cret".parse().unwrap());
+    assert_eq!(format!("{post:?}"), "Request(POST https://a.example/t)");
+}
+
 #[tokio::test]
 async fn what_is_not_http_is_an_error() {
     assert_eq!(fetched("220 smtp.example ESMTP\r\n\r\n").await.unwrap_err(), Error::Http);
@@ -274,7 +284,7 @@ async fn dsc_16_jwk_11_a_slow_server_is_given_up() {
     .await;
     let usual = Limits::default();
     assert_eq!((usual.connect.as_secs(), usual.total.as_secs()), (3, 10));
-    let open = hasty();
+    let open = Outbound::hasty();
     for (text, from_ms, to_ms) in [
         (format!("http://{silent}/"), 400, 800),
         (format!("http://{dripping}/"), 400, 800),
@@ -361,7 +371,7 @@ async fn idp_02_a_post_does_not_use_a_connection_that_the_server_has_closed() {
 
 #[tokio::test]
 async fn idp_02_a_post_uses_no_connection_that_has_been_idle_for_long() {
-    let open = hasty();
+    let open = Outbound::hasty();
     let (address, connections) = answering(OK).await;
     let text = format!("http://{address}/");
     let post = || open.send(Request::post_form(url(&text), String::new(), 100));
@@ -398,7 +408,7 @@ async fn idp_07_one_slow_host_takes_64_requests_and_the_next_fail_at_once() {
     })
     .await;
     let (fast, _) = answering(OK).await;
-    let open = hasty();
+    let open = Outbound::hasty();
     let requests: Vec<_> = (0..200)
         .map(|_| {
             let (open, text) = (open.clone(), format!("http://{slow}/"));

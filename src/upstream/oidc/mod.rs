@@ -87,9 +87,8 @@ pub(super) async fn finish(
         let received = settings.issuer.as_str();
         return Err(Failure::mismatch(FailureCode::ConnectionChanged, expected, received));
     }
-    arrival.check_iss(&settings.issuer, None, trace)?;
     let metadata = discovery::metadata(upstream, settings, trace).await?;
-    arrival.check_iss(&settings.issuer, Some(&metadata), trace)?;
+    arrival.check_iss(&metadata, trace)?;
     let code = arrival.code()?;
     let algorithm = metadata.algorithm(settings.signing_algorithm)?;
 

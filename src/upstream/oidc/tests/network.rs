@@ -246,3 +246,58 @@ async fn dsc_07_jwk_14_uin_06_addresses_are_vetted_again_when_they_are_used() {
     }
     assert!(world.idp.seen(WELL_KNOWN).is_empty());
 }
+
+#[tokio::test]
+async fn jwk_11_idp_02_uin_02_a_provider_that_is_too_slow_is_given_up_at_every_step() {
+    let mut world = World::new().await;
+    world.upstream = Upstream::new(Outbound::hasty(), world.clock.clone());
+    let slow = |reply: Reply| Reply { delay_ms: 1000, ..reply };
+    world.userinfo = slow(world.userinfo.clone());
+    assert_eq!(login_by(&mut world, keys::rsa(), "k1").await, Err(UserinfoUnreachable));
+    world.upstream.forget("conn_1");
+    world.idp.on("/keys", slow(Reply::json(&json!({"keys": []}))));
+    assert_eq!(login_by(&mut world, keys::rsa(), "k1").await, Err(JwksTimeout));
+    let memory = world.memory().await;
+    world.idp.on("/token", slow(World::tokens("a.b.c")));
+    let failure = world.finish(&memory, "code=c").await.unwrap_err();
+    assert_eq!(failure.code, TokenEndpointUnreachable);
+    assert_eq!(failure.detail.as_deref(), Some("timeout"));
+    assert_eq!(fetches(&world, "/token"), 3, "one attempt each");
+    world.upstream.forget("conn_1");
+    world.idp.on(WELL_KNOWN, slow(Reply::json(&world.idp.metadata())));
+    assert_eq!(world.begin(&World::ask()).await.unwrap_err(), DiscoveryUnreachable);
+}
+
+#[test]
+fn idp_06_07_failures_of_the_network_are_told_apart() {
+    use crate::outbound::{Error, TlsCause};
+    let code = |error| super::super::network_failure(error, JwksUnreachable).code;
+    assert_eq!(code(Error::Tls(TlsCause::Expired)), TlsFailed);
+    assert_eq!(code(Error::Busy), IdpBusy);
+    for refusal in [
+        Error::AddressBlocked("private"),
+        Error::SchemeNotAllowed,
+        Error::PortNotAllowed,
+        Error::UserinfoNotAllowed,
+        Error::HostInvalid,
+    ] {
+        assert_eq!(code(refusal), SsrfBlocked);
+    }
+    for other in [Error::Dns, Error::Connect, Error::Timeout, Error::Http] {
+        assert_eq!(code(other), JwksUnreachable);
+    }
+}
+
+#[tokio::test]
+async fn idt_17_a_kid_that_is_malformed_or_unknown_to_new_keys_causes_no_fetch() {
+    let mut world = World::new().await;
+    // The keys were fetched for this very sign-in: there is nothing newer.
+    assert_eq!(login_by(&mut world, keys::rsa(), "k9").await, Err(IdTokenKid));
+    assert_eq!(fetches(&world, "/keys"), 1);
+    let memory = world.memory().await;
+    let claims = world.claims(&memory).to_string();
+    let header = br#"{"alg":"RS256","kid":["k1"]}"#;
+    let token = keys::rsa().token(Algorithm::Rs256, header, claims.as_bytes());
+    assert_eq!(world.login_with(&memory, &token).await.unwrap_err(), IdTokenKid);
+    assert_eq!(fetches(&world, "/keys"), 1);
+}
