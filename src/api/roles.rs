@@ -97,8 +97,7 @@ async fn create(
     ApiKey(caller): ApiKey,
     Body(new): Body<NewRole>,
 ) -> Result<(StatusCode, Json<Role>), ApiError> {
-    let created =
-        app.db.write(&caller, async move |tx| role::create(tx, None, &new).await).await?;
+    let created = app.db.write(&caller, async move |tx| role::create(tx, None, &new).await).await?;
     Ok((StatusCode::CREATED, Json(created)))
 }
 

@@ -454,25 +454,17 @@ async fn environments(app: &App, command: EnvironmentCommand) -> Result<Value> {
             app.db.read(&nobody, async |tx| shown(environment::list_all(tx).await?)).await
         }
         EnvironmentCommand::Set { role_mode, public_client, signin_consent, within } => {
-            let changes = json!({
+            let chosen = json!({
                 "role_mode": role_mode,
                 "public_client": public_client,
                 "signin_consent": signin_consent,
             });
-            write(app, &within, async move |tx| {
-                let current = environment::current(tx).await?.settings;
-                let mut settings = serde_json::to_value(current).map_err(Error::internal)?;
-                for (name, value) in changes.as_object().into_iter().flatten() {
-                    if !value.is_null() {
-                        settings[name] = value.clone();
-                    }
-                }
-                let settings = serde_json::from_value(settings).map_err(|error| {
-                    Error::invalid("invalid_settings", "settings", error.to_string())
-                })?;
-                shown(environment::change_settings(tx, &settings).await?)
-            })
-            .await
+            let settings = serde_json::from_value(chosen).map_err(|error| {
+                Error::invalid("invalid_settings", "settings", error.to_string())
+            })?;
+            let change = environment::Change { name: None, settings: Some(settings) };
+            write(app, &within, async move |tx| shown(environment::update(tx, &change).await?))
+                .await
         }
     }
 }

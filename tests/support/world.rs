@@ -114,7 +114,9 @@ impl World {
     /// The code that a login with this URL ends with.
     pub async fn code_of(&self, url: &Url, email: &str) -> String {
         let answer = self.sign_in(&mut self.browser(), url, email).await;
-        answer.param("code").unwrap_or_else(|| panic!("no code: {} {}", answer.status, answer.text()))
+        answer
+            .param("code")
+            .unwrap_or_else(|| panic!("no code: {} {}", answer.status, answer.text()))
     }
 
     /// Redeems a code with the right client and these parameters instead or besides.
