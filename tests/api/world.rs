@@ -1,7 +1,6 @@
 //! A fresh database, an environment with a key, and a client that speaks to the router.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::body::Body;
@@ -13,7 +12,6 @@ use vestibule::app::App;
 use vestibule::base::Caller;
 use vestibule::base::time::Clock;
 use vestibule::config::{Config, Sources};
-use vestibule::db::{Db, Location};
 use vestibule::model::api_key::{self, NewApiKey};
 use vestibule::model::environment::{self, Kind, NewEnvironment};
 
@@ -59,8 +57,7 @@ impl World {
             .join(format!("vestibule-{}", vestibule::base::secret::random_alphanumeric(16)));
         std::fs::create_dir_all(&folder).unwrap();
         let clock = Clock::system();
-        let db = Db::open(&Location::Sqlite(folder.join("test.db")), clock.clone()).await.unwrap();
-        let app = App { config: Arc::new(config()), db, clock: clock.clone() };
+        let app = App::open(config(&folder), clock.clone()).await.unwrap();
         let router = vestibule::api::router(app.clone());
         let key = new_environment(&app, kind).await;
         Self { app, router, clock, key, folder }
@@ -122,8 +119,9 @@ impl Drop for World {
     }
 }
 
-fn config() -> Config {
-    Config::read(&Sources::collect(None, &[]).unwrap()).unwrap()
+fn config(folder: &Path) -> Config {
+    let data = ("data".to_owned(), folder.display().to_string());
+    Config::read(&Sources::collect(None, &[data]).unwrap()).unwrap()
 }
 
 async fn new_environment(app: &App, kind: Kind) -> String {

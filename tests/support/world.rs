@@ -157,7 +157,8 @@ impl World {
     /// The newest login attempt, with its trace.
     pub async fn last_session(&self) -> Value {
         use vestibule::model::sso_session;
-        let session = self.app().db.read(&self.caller(), async |tx| {
+        let caller = self.caller();
+        let session = self.app().db.read(&caller, async |tx| {
             let page = sso_session::list(tx, &Default::default(), &Default::default()).await?;
             let id = page.data[0].id.to_string();
             sso_session::get(tx, &id).await
