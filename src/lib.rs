@@ -29,8 +29,10 @@ pub mod web;
 
 // Floor 7: the faces, which never see one another.
 pub mod api;
+pub mod cli;
 pub mod login;
 pub mod sandbox;
 
 // Floor 8: assembly.
+pub mod demo;
 pub mod server;

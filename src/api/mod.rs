@@ -3,6 +3,8 @@
 
 mod auth;
 mod body;
+mod connection_groups;
+mod connections;
 mod environment;
 mod error;
 mod events;
@@ -16,6 +18,7 @@ mod permissions;
 mod query;
 mod redirect_uris;
 mod roles;
+mod sso_sessions;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -43,6 +46,9 @@ fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(organizations::routes())
         .merge(organization_domains::routes())
+        .merge(connections::routes())
+        .merge(connection_groups::routes())
+        .merge(sso_sessions::routes())
         .merge(roles::routes())
         .merge(organization_roles::routes())
         .merge(permissions::routes())

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Who has to mend a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
     /// The IT department of the customer, who runs the identity provider.

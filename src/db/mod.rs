@@ -15,7 +15,7 @@ mod value;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use query::{Query, contains};
+pub use query::Query;
 pub use tx::Tx;
 pub use value::{Cell, FromCell, Param, Row};
 

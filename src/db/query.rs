@@ -59,11 +59,11 @@ impl Query {
     /// Adds a condition that the column holds the text somewhere, whatever the case, if there is one.
     pub fn and_contains(&mut self, column: &'static str, text: Option<&str>) -> &mut Self {
         if let Some(text) = text {
-            let escaped =
-                text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
             self.params.push(Cell::Text(format!("%{escaped}%")));
-            let _ =
-                write!(self.sql, " AND lower({column}) LIKE ${} ESCAPE '\\'", self.params.len());
+            // Both sides in SQL: each engine has its own idea of lower case.
+            let n = self.params.len();
+            let _ = write!(self.sql, " AND lower({column}) LIKE lower(${n}) ESCAPE '!'");
         }
         self
     }
@@ -114,13 +114,6 @@ impl Query {
         let rows = self.fetch_all(tx).await?.into_iter().map(from_row).collect::<Result<_>>()?;
         Ok(request.page(rows, key))
     }
-}
-
-/// The pattern for `lower(column) LIKE lower($?) ESCAPE '!'` that finds a text anywhere in the
-/// column. Lower case is made in SQL on both sides, because each engine has its own idea of it.
-pub fn contains(text: &str) -> String {
-    let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-    format!("%{escaped}%")
 }
 
 impl From<&str> for Cell {

@@ -12,7 +12,7 @@ use crate::db::{Query, Row, Tx};
 use crate::model::profile::RoleSlug;
 
 /// A group and its role.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct ConnectionGroup {
     /// Always `connection_group`.
     pub object: &'static str,
@@ -23,6 +23,7 @@ pub struct ConnectionGroup {
     /// The group as the identity provider names it: Okta's group name, Entra's object id.
     pub idp_id: String,
     /// What people call it.
+    #[schema(required)]
     pub name: Option<String>,
     /// The role of its members.
     pub role: RoleSlug,

@@ -96,7 +96,7 @@ both_engines! {
 
     async fn ten_07_a_verified_domain_has_one_organization(world: World) {
         let verified = json!([{ "domain": "foo.com", "state": "verified" }]);
-        let foo = create(&world, json!({ "name": "Foo", "domain_data": verified })).await;
+        let acme = create(&world, json!({ "name": "Foo", "domain_data": verified })).await;
         let body = json!({ "name": "Bar", "domain_data": verified });
         let answer = world.post("/organizations", body).await.expect(409);
         assert_eq!(answer["message"], "An Organization with the domain foo.com already exists.");
@@ -107,13 +107,13 @@ both_engines! {
         assert_eq!(answer["code"], "domain_already_exists");
         // Nothing of a refused request stays.
         assert_eq!(world.get(&path(&bar)).await.expect(200)["domains"], bar["domains"]);
-        world.delete(&path(&foo)).await.expect(200);
+        world.delete(&path(&acme)).await.expect(200);
         world.put(&path(&bar), json!({ "domain_data": verified })).await.expect(200);
     }
 
     async fn a_domain_is_added_and_its_verification_restarted(world: World) {
-        let foo = create(&world, json!({ "name": "Foo" })).await;
-        let body = json!({ "domain": "foo.com", "organization_id": foo["id"] });
+        let acme = create(&world, json!({ "name": "Foo" })).await;
+        let body = json!({ "domain": "foo.com", "organization_id": acme["id"] });
         let domain = world.post("/organization_domains", body.clone()).await.expect(201);
         world.post("/organization_domains", body).await.expect(409);
         let domain_path = format!("/organization_domains/{}", domain["id"].as_str().unwrap());
@@ -121,13 +121,13 @@ both_engines! {
         let again = world.post(&format!("{domain_path}/verify"), json!({})).await.expect(201);
         assert_eq!(again["state"], "pending");
         let verified = json!({ "domain_data": [{ "domain": "foo.com", "state": "verified" }] });
-        world.put(&path(&foo), verified).await.expect(200);
+        world.put(&path(&acme), verified).await.expect(200);
         let answer = world.post(&format!("{domain_path}/verify"), json!({})).await.expect(400);
         assert_eq!(answer["code"], "domain_already_verified");
         world.delete(&domain_path).await.expect(204);
         world.get(&domain_path).await.expect(404);
         for domain in ["gmail.com", "not a domain", "com"] {
-            let body = json!({ "domain": domain, "organization_id": foo["id"] });
+            let body = json!({ "domain": domain, "organization_id": acme["id"] });
             let answer = world.post("/organization_domains", body).await.expect(422);
             assert_eq!(answer["errors"][0]["field"], "domain");
         }
@@ -191,15 +191,15 @@ both_engines! {
 
     async fn ten_01_an_organization_of_another_environment_is_not_there(world: World) {
         let body = json!({ "name": "Foo", "domains": ["foo.com"], "external_id": "x" });
-        let foo = create(&world, body).await;
-        let domain = format!("/organization_domains/{}", foo["domains"][0]["id"].as_str().unwrap());
+        let acme = create(&world, body).await;
+        let domain = format!("/organization_domains/{}", acme["domains"][0]["id"].as_str().unwrap());
         let other = world.other_key().await;
         use axum::http::Method;
         for (method, path, body) in [
-            (Method::GET, path(&foo), None),
-            (Method::PUT, path(&foo), Some(json!({ "name": "Mine" }))),
-            (Method::DELETE, path(&foo), None),
-            (Method::GET, format!("{}/roles", path(&foo)), None),
+            (Method::GET, path(&acme), None),
+            (Method::PUT, path(&acme), Some(json!({ "name": "Mine" }))),
+            (Method::DELETE, path(&acme), None),
+            (Method::GET, format!("{}/roles", path(&acme)), None),
             (Method::GET, "/organizations/external_id/x".to_owned(), None),
             (Method::GET, domain.clone(), None),
             (Method::POST, format!("{domain}/verify"), Some(json!({}))),
@@ -207,7 +207,7 @@ both_engines! {
             (
                 Method::POST,
                 "/organization_domains".to_owned(),
-                Some(json!({ "domain": "bar.com", "organization_id": foo["id"] })),
+                Some(json!({ "domain": "bar.com", "organization_id": acme["id"] })),
             ),
         ] {
             let answer = world.call(&other, method.clone(), &path, body).await;
@@ -215,9 +215,9 @@ both_engines! {
         }
         let all = "/organizations?domains=foo.com";
         assert_eq!(world.call(&other, Method::GET, all, None).await.expect(200)["data"], json!([]));
-        let cursor = format!("/organizations?order=asc&after={}", &foo["id"].as_str().unwrap());
+        let cursor = format!("/organizations?order=asc&after={}", &acme["id"].as_str().unwrap());
         assert_eq!(world.call(&other, Method::GET, &cursor, None).await.expect(200)["data"], json!([]));
-        assert_eq!(world.get(&path(&foo)).await.expect(200)["name"], "Foo");
+        assert_eq!(world.get(&path(&acme)).await.expect(200)["name"], "Foo");
         // The same domain and external id in another environment are another matter.
         let body = json!({ "name": "Foo", "external_id": "x",
             "domain_data": [{ "domain": "foo.com", "state": "verified" }] });

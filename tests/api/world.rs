@@ -34,6 +34,7 @@ pub struct World {
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
+    #[allow(dead_code, reason = "for the tests of headers")]
     pub headers: HeaderMap,
     pub text: String,
 }

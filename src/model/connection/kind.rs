@@ -1,6 +1,9 @@
 //! Connection types: WorkOS's words, and which of them work here.
 
 use serde::{Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::upstream::oidc;
 
@@ -110,6 +113,18 @@ impl ConnectionType {
         PROVIDERS.contains(&word)
     }
 }
+
+impl PartialSchema for ConnectionType {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(ALL.iter().copied()))
+            .description(Some("OktaOIDC, EntraIdOIDC, GoogleOIDC and GenericOIDC work here."))
+            .into()
+    }
+}
+
+impl ToSchema for ConnectionType {}
 
 impl Serialize for ConnectionType {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

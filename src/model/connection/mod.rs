@@ -50,7 +50,7 @@ pub struct Connection {
 }
 
 /// Whether people can sign in by a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectionState {
     /// Created, not configured.
@@ -88,7 +88,7 @@ impl ConnectionState {
 }
 
 /// What is done with the claims of a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// What a groups claim that is absent or incomplete means for the roles.
@@ -120,7 +120,7 @@ impl Default for Policy {
 
 /// What a groups claim that is absent, cut or overflowed means on a connection with groups.
 /// It is not the same as an empty one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IncompleteGroups {
     /// The default role, besides what the groups that came give.
@@ -133,7 +133,7 @@ pub enum IncompleteGroups {
 }
 
 /// Which e-mail domains may sign in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EmailDomains {
     /// The organization's verified domains; all, if the organization allows profiles outside.
@@ -434,7 +434,7 @@ pub async fn email_rules(tx: &mut Tx, id: &OrganizationId) -> Result<Option<Emai
 }
 
 /// A domain as a connection lists it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct ConnectionDomain {
     /// Always `connection_domain`.
     pub object: &'static str,

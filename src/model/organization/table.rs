@@ -63,8 +63,7 @@ pub(super) async fn list(
             )
             .end(")");
     }
-    let search = filter.search.as_deref().map(crate::db::contains);
-    query.and_some("lower(name) LIKE lower($?) ESCAPE '!'", search);
+    query.and_contains("name", filter.search.as_deref());
     let key = |organization: &Organization| organization.id.to_string();
     let mut page = query.fetch_page(tx, ("id", key), request, from_row).await?;
     add_domains(tx, &mut page.data).await?;

@@ -313,6 +313,16 @@ fn idt_17_keys_in_the_header_are_ignored_and_kid_is_only_looked_up() {
 }
 
 #[test]
+fn idt_17_a_kid_of_10_kb_is_refused_even_if_a_key_has_it() {
+    let long = "k".repeat(10_000);
+    let keys = set(Algorithm::Rs256, &[keys::rsa().jwk(json!({"kid": long}))]);
+    let header = json!({"alg": "RS256", "kid": long}).to_string();
+    let payload = claims().to_string();
+    let token = super::keys::rsa().token(Algorithm::Rs256, header.as_bytes(), payload.as_bytes());
+    assert_eq!(judge_as(&token, &keys, &expectation()).map(drop), Err(IdTokenKid));
+}
+
+#[test]
 fn idt_18_a_subject_is_1_to_255_printable_ascii_characters() {
     for sub in [
         json!(""),

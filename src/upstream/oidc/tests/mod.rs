@@ -1,5 +1,6 @@
 //! Tests against a small identity provider on this machine, and against hand-made tokens.
 
+mod claims;
 mod discovery;
 mod flow;
 mod id_token;
@@ -8,3 +9,5 @@ mod jwks;
 mod keys;
 mod login;
 mod network;
+mod settings;
+mod userinfo;
