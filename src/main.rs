@@ -1,5 +1,6 @@
 //! The program `vestibule`: reads the command line, opens the house, serves or manages.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -71,6 +72,7 @@ fn start_log(config: &Config) {
     let log = tracing_subscriber::fmt()
         .with_max_level(config.log_level)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     if config.log_json { log.json().init() } else { log.init() }
 }

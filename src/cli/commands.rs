@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::base::id::{EnvironmentId, OrganizationDomainId, OrganizationId, RedirectUriId};
@@ -278,6 +278,10 @@ pub struct OidcArgs {
     /// repeated.
     #[arg(long = "set", value_name = "NAME=JSON", value_parser = parse_setting)]
     more: Vec<(String, Value)>,
+    /// A rule for claims as JSON, such as `incomplete_groups=keep_roles` or `email_domains=any`; may
+    /// be repeated.
+    #[arg(long, value_name = "NAME=JSON", value_parser = parse_setting)]
+    policy: Vec<(String, Value)>,
 }
 
 /// Commands of groups.
@@ -567,12 +571,12 @@ async fn connections(app: &App, command: ConnectionCommand) -> Result<Value> {
                 name,
                 policy: connection::Policy::default(),
             };
-            let change = setup::Change { oidc: entered(oidc)?, ..setup::Change::default() };
+            let change = entered(oidc, None)?;
             let caller = caller(app, &within).await?;
             saved(app, setup::create(app, &caller, new, change).await?)
         }
         ConnectionCommand::Update { id, name, oidc, within } => {
-            let change = setup::Change { name, oidc: entered(oidc)?, ..setup::Change::default() };
+            let change = entered(oidc, name)?;
             let caller = caller(app, &within).await?;
             saved(app, setup::update(app, &caller, &id, change).await?)
         }
@@ -725,23 +729,21 @@ fn organization_id(text: &str) -> Result<OrganizationId> {
     OrganizationId::parse(text).ok_or_else(|| no("Organization", text))
 }
 
-/// What was entered about the provider, if anything was.
-fn entered(args: OidcArgs) -> Result<Option<setup::Oidc>> {
+/// What was entered about a connection.
+fn entered(args: OidcArgs, name: Option<String>) -> Result<setup::Change> {
     let client_secret = args.secret.client_secret_file.map(read_secret).transpose()?;
     let nothing = args.client_id.is_none()
         && client_secret.is_none()
         && args.discovery_endpoint.is_none()
         && args.more.is_empty();
-    if nothing {
-        return Ok(None);
-    }
-    Ok(Some(setup::Oidc {
+    let oidc = (!nothing).then(|| setup::Oidc {
         client_id: args.client_id,
         client_secret,
         next_client_secret: None,
         discovery_endpoint: args.discovery_endpoint,
-        more: args.more.into_iter().collect::<Map<_, _>>(),
-    }))
+        more: args.more.into_iter().collect(),
+    });
+    Ok(setup::Change { name, oidc, policy: args.policy.into_iter().collect(), state: None })
 }
 
 fn read_secret(path: PathBuf) -> Result<Secret> {

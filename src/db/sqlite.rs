@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
@@ -26,6 +26,14 @@ const READERS: usize = 4;
 const STATEMENTS: usize = 256;
 /// How long a connection waits for another process's lock, such as an online backup's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How large the log may be before the writer insists on emptying it. Normally SQLite empties it
+/// at 4 MB, but not while somebody reads, and under load somebody always does.
+const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
+/// After how many commits the writer looks at the size of the log.
+const LOG_CHECK: u32 = 256;
+/// How long the writer waits for readers to let go of the log. Ours take microseconds; somebody
+/// else's (a backup) may take long, and is asked again some commits later.
+const LOG_PATIENCE: Duration = Duration::from_millis(50);
 
 /// The embedded engine.
 #[derive(Debug)]
@@ -47,7 +55,15 @@ impl Sqlite {
             })
             .collect::<Result<_>>()?;
         let (queue, waiting) = mpsc::unbounded_channel();
-        let writer = Writer { connection: Some(Box::new(writer)), waiting, clock: clock.clone() };
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let writer = Writer {
+            connection: Some(Box::new(writer)),
+            waiting,
+            clock: clock.clone(),
+            log: log.into(),
+            commits: 0,
+        };
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || writer.run())
@@ -114,6 +130,9 @@ struct Writer {
     connection: Option<Box<Connection>>,
     waiting: mpsc::UnboundedReceiver<Box<dyn Work>>,
     clock: Clock,
+    /// The file of the log.
+    log: PathBuf,
+    commits: u32,
 }
 
 impl Writer {
@@ -132,6 +151,10 @@ impl Writer {
             if let Err(error) = outcome {
                 tracing::error!(error = error.chain(), "a group of units was not committed");
             }
+            self.commits = self.commits.wrapping_add(1);
+            if self.commits.is_multiple_of(LOG_CHECK) {
+                self.empty_large_log();
+            }
         }
     }
 
@@ -139,26 +162,22 @@ impl Writer {
     /// `batch` afterwards, whether it could be committed or not.
     fn commit_batch(&mut self, first: Box<dyn Work>, batch: &mut Vec<Box<dyn Work>>) -> Result<()> {
         let mut next = Some(first);
-        let begun = self.control("BEGIN IMMEDIATE");
-        if let Err(error) = begun {
-            batch.extend(next);
-            return Err(error);
-        }
-        while let Some(mut work) = next.take() {
-            let undone = self.run_unit(&mut *work, batch.is_empty());
-            batch.push(work);
-            if let Err(error) = undone {
-                // Not even going back worked (a full disk rolls everything back by itself).
-                let _ = self.control("ROLLBACK");
-                return Err(error);
+        let outcome = self.control("BEGIN IMMEDIATE").and_then(|()| {
+            while let Some(mut work) = next.take() {
+                let undone = self.run_unit(&mut *work, batch.is_empty());
+                batch.push(work);
+                undone?;
+                if batch.len() < MAX_BATCH {
+                    next = self.waiting.try_recv().ok();
+                }
             }
-            if batch.len() < MAX_BATCH {
-                next = self.waiting.try_recv().ok();
-            }
-        }
-        self.control("COMMIT").inspect_err(|_| {
+            self.control("COMMIT")
+        });
+        batch.extend(next);
+        if outcome.is_err() && self.is_in_transaction() {
             let _ = self.control("ROLLBACK");
-        })
+        }
+        outcome
     }
 
     /// Runs one unit so that, if it fails, its changes are undone and nobody else's. The first of a
@@ -184,18 +203,38 @@ impl Writer {
             Err(_) => unit::settle(work, &tx, None),
         };
         self.connection = tx.into_sqlite();
-        match (first, keep) {
-            (true, true) => Ok(()),
-            (true, false) => {
+        match (first, keep, self.is_in_transaction()) {
+            (true, true, true) => Ok(()),
+            (true, false, true) => {
                 self.control("ROLLBACK")?;
                 self.control("BEGIN IMMEDIATE")
             }
-            (false, true) => self.control("RELEASE unit"),
-            (false, false) => {
+            (true, false, false) => self.control("BEGIN IMMEDIATE"),
+            (false, true, true) => self.control("RELEASE unit"),
+            (false, false, true) => {
                 self.control("ROLLBACK TO unit")?;
                 self.control("RELEASE unit")
             }
+            // After some errors (a full disk, say) SQLite undoes all by itself, and with it the
+            // units before this one.
+            (false, _, false) | (true, true, false) => {
+                Err(Error::unavailable("the database gave the transaction up"))
+            }
         }
+    }
+
+    /// Writes the log back into the database and cuts it off.
+    fn empty_large_log(&self) {
+        let large = std::fs::metadata(&self.log).is_ok_and(|log| log.len() > MAX_LOG_BYTES);
+        if let (true, Some(connection)) = (large, &self.connection)
+            && let Err(error) = connection.checkpoint()
+        {
+            tracing::warn!(error = error.chain(), "the log of the database cannot be emptied");
+        }
+    }
+
+    fn is_in_transaction(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| !connection.sqlite.is_autocommit())
     }
 
     fn control(&mut self, sql: &str) -> Result<()> {
@@ -218,9 +257,20 @@ impl Connection {
         sqlite.busy_timeout(BUSY_TIMEOUT).map_err(error)?;
         sqlite.set_prepared_statement_cache_capacity(STATEMENTS);
         if !flags.contains(OpenFlags::SQLITE_OPEN_READ_ONLY) {
-            sqlite.pragma_update(None, "journal_mode", "WAL").map_err(error)?;
-            // What was answered survives a power cut; committing in groups pays for it.
+            let mode: String = sqlite
+                .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+                .map_err(error)?;
+            if mode != "wal" {
+                // A file system without shared memory, such as a network's.
+                return Err(Error::unavailable("SQLite cannot keep a log (WAL) beside its file"));
+            }
+            // What was answered survives a power cut; committing in groups pays for it. macOS
+            // needs to be told that the drive's own cache counts.
             sqlite.pragma_update(None, "synchronous", "FULL").map_err(error)?;
+            sqlite.pragma_update(None, "fullfsync", true).map_err(error)?;
+            sqlite.pragma_update(None, "checkpoint_fullfsync", true).map_err(error)?;
+            let limit = i64::try_from(MAX_LOG_BYTES).unwrap_or(i64::MAX);
+            sqlite.pragma_update(None, "journal_size_limit", limit).map_err(error)?;
         }
         sqlite.pragma_update(None, "foreign_keys", true).map_err(error)?;
         sqlite.pragma_update(None, "temp_store", "MEMORY").map_err(error)?;
@@ -265,6 +315,13 @@ impl Connection {
         {
             tracing::error!(error = error.chain(), "a reading transaction does not end");
         }
+    }
+
+    fn checkpoint(&self) -> Result<()> {
+        self.sqlite.busy_timeout(LOG_PATIENCE).map_err(error)?;
+        let emptied = self.sqlite.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.sqlite.busy_timeout(BUSY_TIMEOUT).map_err(error)?;
+        emptied.map_err(error)
     }
 
     /// Runs several statements without parameters.

@@ -65,7 +65,7 @@ impl Fixture for World {
             clock: clock.clone(),
             sealer: Arc::new(Sealer::from_text(&Secret::random("")).unwrap()),
             upstream: Upstream::new(outbound, clock.clone()),
-            authorize_rate: Arc::default(),
+            authorize_rate: Arc::new(vestibule::base::rate::Limiter::new(1000)),
         };
         let router = vestibule::api::router(app.clone());
         let key = new_environment(&app, Kind::Sandbox).await;
