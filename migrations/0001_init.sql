@@ -81,6 +81,7 @@ CREATE TABLE organization_domains (
 -- Of two organizations that verify one domain at once, one wins.
 CREATE UNIQUE INDEX organization_domains_by_verified_domain
     ON organization_domains (environment_id, domain) WHERE state = 'verified';
+CREATE INDEX organization_domains_by_domain ON organization_domains (environment_id, domain);
 
 CREATE TABLE roles (
     id TEXT PRIMARY KEY,

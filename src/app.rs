@@ -1,10 +1,21 @@
-//! The handles that flows and faces work with.
+//! The handles that flows and faces work with, and how they are opened.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use crate::base::rate::Limiter;
 use crate::base::time::Clock;
-use crate::config::Config;
-use crate::db::Db;
+use crate::base::{Caller, Error, Result};
+use crate::config::{Config, Database};
+use crate::db::{Db, Location};
+use crate::model::connection::Connection;
+use crate::model::installation;
+use crate::outbound::Outbound;
+use crate::seal::Sealer;
+use crate::upstream::Upstream;
+
+/// The file with the sealing keys, in the data directory.
+const KEY_FILE: &str = "vestibule.key";
 
 /// Everything that outlives a request. A clone is another handle to the same.
 #[derive(Clone, Debug)]
@@ -15,4 +26,67 @@ pub struct App {
     pub db: Db,
     /// The clock.
     pub clock: Clock,
+    /// Encryption at rest.
+    pub sealer: Arc<Sealer>,
+    /// The protocols spoken to identity providers.
+    pub upstream: Upstream,
+    /// How many logins may begin on one connection.
+    pub authorize_rate: Arc<Limiter>,
+}
+
+impl App {
+    /// Opens the database, creating it on the first start, and the keys.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] with what is wrong with the data directory, the keys or the settings;
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn open(config: Config, clock: Clock) -> Result<Self> {
+        make_directory(&config.data)?;
+        let outbound = Outbound::new(&config.outbound).map_err(Error::internal)?;
+        let location = match &config.database {
+            Database::Sqlite(path) => Location::Sqlite(path.clone()),
+            Database::Postgres(url) => Location::Postgres(url.expose().to_owned()),
+        };
+        let db = Db::open(&location, clock.clone()).await?;
+        let nobody = Caller::anonymous();
+        let is_new = db.read(&nobody, async |tx| installation::is_new(tx).await).await?;
+        let sealer = match &config.keys {
+            Some(text) => Sealer::from_text(text),
+            // Where there is data, a missing key is a lost one: a new one would not open anything.
+            None => Sealer::from_file(&config.data.join(KEY_FILE), is_new),
+        };
+        let sealer = Arc::new(sealer.map_err(Error::internal)?);
+        let check = Arc::clone(&sealer);
+        db.write(&nobody, async move |tx| installation::check_keys(tx, &check).await).await?;
+        let limiter = Limiter::new(config.authorize_per_minute);
+        Ok(Self {
+            config: Arc::new(config),
+            db,
+            upstream: Upstream::new(outbound, clock.clone()),
+            clock,
+            sealer,
+            authorize_rate: Arc::new(limiter),
+        })
+    }
+
+    /// A URL of ours; `path` begins with a slash. Only the configured base URL counts: what a
+    /// request says of its host is never used.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.config.base_url.as_str().trim_end_matches('/'))
+    }
+
+    /// The redirect URI of a connection at its identity provider.
+    pub fn callback_uri(&self, connection: &Connection) -> String {
+        self.url(&connection.callback_path())
+    }
+}
+
+/// Makes the data directory, for the owner alone.
+fn make_directory(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| {
+        Error::internal(format!("the data directory {} cannot be made: {error}", path.display()))
+    })
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use crate::base::address::Range;
 use crate::base::secret::Secret;
 
 /// What every variable of the environment that is meant for us begins with.
@@ -108,6 +109,12 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         secret: false,
         doc: "Addresses or CIDRs of reverse proxies whose X-Forwarded-For is believed.",
+    },
+    Setting {
+        name: "limits.authorize_per_minute",
+        default: "1000",
+        secret: false,
+        doc: "How many logins may begin on one connection in a minute, on each node; 0: any number.",
     },
     Setting {
         name: "retention.sso_sessions_days",
@@ -332,8 +339,10 @@ pub struct Config {
     pub log_json: bool,
     /// How far the outbound HTTP client may go.
     pub outbound: Outbound,
-    /// Reverse proxies whose `X-Forwarded-For` is believed, as addresses or CIDRs.
-    pub trusted_proxies: Vec<String>,
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Range>,
+    /// How many logins may begin on one connection in a minute; 0: any number.
+    pub authorize_per_minute: u32,
     /// How many days the traces of logins are kept.
     pub sso_session_retention_days: i64,
     /// How many days events are kept.
@@ -389,7 +398,18 @@ impl Config {
                 allow: sources.list("outbound.allow"),
                 extra_ca_file: sources.path("outbound.extra_ca_file"),
             },
-            trusted_proxies: sources.list("trusted_proxies"),
+            trusted_proxies: sources
+                .list("trusted_proxies")
+                .iter()
+                .map(|text| Range::parse(text))
+                .collect::<Option<_>>()
+                .ok_or_else(|| {
+                    sources.malformed("trusted_proxies", "is a list of addresses or CIDRs")
+                })?,
+            authorize_per_minute: sources
+                .text("limits.authorize_per_minute")
+                .parse()
+                .map_err(|_| sources.malformed("limits.authorize_per_minute", "is a number"))?,
             sso_session_retention_days: sources.days("retention.sso_sessions_days")?,
             event_retention_days: sources.days("retention.events_days")?,
         })

@@ -19,3 +19,20 @@ pub mod upstream;
 // Floor 4: the nouns, and the bundle of handles.
 pub mod app;
 pub mod model;
+
+// Floor 5: flows of several units of work with network between them.
+pub mod setup;
+pub mod sso;
+
+// Floor 6: what the faces share.
+pub mod web;
+
+// Floor 7: the faces, which never see one another.
+pub mod api;
+pub mod cli;
+pub mod login;
+pub mod sandbox;
+
+// Floor 8: assembly.
+pub mod demo;
+pub mod server;

@@ -1,3 +1,185 @@
-//! The program `vestibule`.
+//! The program `vestibule`: reads the command line, opens the house, serves or manages.
 
-fn main() {}
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::net::TcpListener;
+
+use vestibule::app::App;
+use vestibule::base::time::Clock;
+use vestibule::base::{Caller, Error};
+use vestibule::cli::{Cli, Command, DemoArgs, Overrides, run};
+use vestibule::config::{Config, ConfigError, Sources};
+use vestibule::model::{api_key, environment};
+use vestibule::{demo, server};
+
+/// What ended the program, for its last line.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(execute(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &Failure) -> ExitCode {
+    match error.downcast_ref::<Error>() {
+        // The operator is the one who may see the whole chain.
+        Some(error) => eprintln!("vestibule: {}", error.chain()),
+        None => eprintln!("vestibule: {error}"),
+    }
+    ExitCode::FAILURE
+}
+
+async fn execute(cli: Cli) -> Result<(), Failure> {
+    let sources = |flags: &Overrides| Sources::collect(cli.config.as_deref(), &flags.0);
+    match cli.command {
+        Command::Config(flags) => {
+            show_settings(&sources(&flags)?)?;
+            Ok(())
+        }
+        Command::Serve(flags) => serve(Config::read(&sources(&flags)?)?).await,
+        Command::Demo(args) => run_demo(args).await,
+        Command::Manage(command) => {
+            let mut config = Config::read(&sources(command.settings())?)?;
+            config.log_level = tracing::Level::WARN;
+            start_log(&config);
+            let app = App::open(config, Clock::system()).await?;
+            let value = run(&app, command).await?;
+            println!("{value:#}");
+            Ok(())
+        }
+    }
+}
+
+/// Prints the effective settings, once they are known to hold.
+fn show_settings(sources: &Sources) -> Result<(), ConfigError> {
+    Config::read(sources)?;
+    for (setting, value, origin) in sources.shown() {
+        println!("{:<28} {:<32} # {origin}", setting.name, format!("= {value:?}"));
+    }
+    Ok(())
+}
+
+fn start_log(config: &Config) {
+    let log = tracing_subscriber::fmt()
+        .with_max_level(config.log_level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    if config.log_json { log.json().init() } else { log.init() }
+}
+
+/// Until Ctrl-C or a request to terminate.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    start_log(&config);
+    let listen = config.listen;
+    let app = App::open(config, Clock::system()).await?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    first_start(&app).await?;
+    tracing::info!(%listen, base_url = %app.config.base_url, "serving");
+    let sweeper = tokio::spawn(server::sweep(app.clone()));
+    server::serve(listener, server::router(app), stopped()).await;
+    sweeper.abort();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// On an empty database: makes the first environment with a key, and prints how to go on.
+async fn first_start(app: &App) -> Result<(), Failure> {
+    let made = app
+        .db
+        .write(&Caller::anonymous(), async |tx| {
+            if !environment::list_all(tx).await?.is_empty() {
+                return Ok(None);
+            }
+            let kind = environment::Kind::Sandbox;
+            let new = environment::NewEnvironment { name: "Sandbox".to_owned(), kind };
+            let environment = environment::create(tx, &new).await?;
+            let new = api_key::NewApiKey { name: "First key".to_owned(), expires_at: None };
+            let (_, secret) = api_key::create(tx, &new).await?;
+            Ok(Some((environment, secret)))
+        })
+        .await?;
+    if let Some((environment, secret)) = made {
+        let base = app.url("");
+        println!(
+            "A new installation in {data}, with a first environment.\n\n  \
+             client_id  {client_id}\n  \
+             API key    {key}   (shown this once)\n\n\
+             Keep {data}/vestibule.key apart from backups of the database: it opens the secrets in it.\n\
+             Go on with\n\n  \
+             vestibule redirect-uri create https://your-application/callback\n  \
+             vestibule organization create 'Your customer'\n  \
+             vestibule connection create ORGANIZATION 'Their Okta' --help\n\n\
+             or with the API, described at {base}/openapi.json\n",
+            data = app.config.data.display(),
+            client_id = environment.client_id,
+            key = secret.expose(),
+        );
+    }
+    Ok(())
+}
+
+async fn run_demo(args: DemoArgs) -> Result<(), Failure> {
+    let temporary = args.data.is_none();
+    let data = args.data.unwrap_or_else(|| {
+        let name = vestibule::base::secret::random_alphanumeric(12);
+        std::env::temp_dir().join(format!("vestibule-demo-{name}"))
+    });
+    let options = demo::Options {
+        data: data.clone(),
+        database: None,
+        clock: Clock::system(),
+        usual_ports: args.login.is_none(),
+    };
+    let outcome = with_demo(options, args.json, args.login).await;
+    if temporary {
+        let _ = std::fs::remove_dir_all(&data);
+    }
+    outcome
+}
+
+async fn with_demo(
+    options: demo::Options,
+    json: bool,
+    login: Option<String>,
+) -> Result<(), Failure> {
+    let demo = demo::start(options).await?;
+    match login {
+        Some(email) => {
+            let email = if email.is_empty() { &demo.people[0].email } else { &email };
+            println!("{:#}", demo.login(email).await?);
+        }
+        None => {
+            if json {
+                println!("{}", demo.to_json());
+            } else {
+                println!("{}", demo.to_text());
+            }
+            let sweeper = tokio::spawn(server::sweep(demo.app.clone()));
+            stopped().await;
+            sweeper.abort();
+        }
+    }
+    demo.stop().await;
+    Ok(())
+}

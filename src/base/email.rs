@@ -1,6 +1,7 @@
 //! E-mail addresses: what counts as one, and when two domains are the same.
 
 use idna::AsciiDenyList;
+use serde::{Deserialize, Serialize};
 
 /// How long an address may be, in bytes (RFC 5321 section 4.5.3.1.3, less the angle brackets).
 const MAX_BYTES: usize = 254;
@@ -9,7 +10,8 @@ const MAX_LOCAL_BYTES: usize = 64;
 
 /// An `addr-spec` of RFC 5322 without its quoted and commented forms: `dot-atom@domain`, exactly
 /// one `@`. Kept as it came; nothing is folded, since addresses that look alike are not the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct EmailAddress {
     text: String,
     at: usize,
@@ -43,6 +45,24 @@ impl EmailAddress {
         &self.domain
     }
 }
+
+impl From<EmailAddress> for String {
+    fn from(address: EmailAddress) -> Self {
+        address.text
+    }
+}
+
+impl TryFrom<String> for EmailAddress {
+    type Error = NotAnAddress;
+    fn try_from(text: String) -> Result<Self, NotAnAddress> {
+        Self::parse(&text).ok_or(NotAnAddress)
+    }
+}
+
+/// The text is no e-mail address.
+#[derive(Debug, thiserror::Error)]
+#[error("not an e-mail address")]
+pub struct NotAnAddress;
 
 /// `atext` of RFC 5322 section 3.2.3, and the characters beyond ASCII of RFC 6532 section 3.2
 /// except those that cannot be seen.

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Who has to mend a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
     /// The IT department of the customer, who runs the identity provider.
@@ -232,6 +232,10 @@ failures! {
         person: "The application's address was removed while you were signing in. Please tell the people who run it.",
         it: "Nothing to do: the application was changed.",
         developer: "The redirect URI was removed while the sign-in was in progress.";
+    InitiateInvalid: "initiate_invalid", "authorize.initiate", CustomerIt, Channel::Page(400),
+        person: "This sign-in link is malformed. Please start from the application.",
+        it: "The initiate login URI needs the iss parameter of this connection's issuer, byte for byte.",
+        developer: "A sign-in that began at the identity provider named another issuer, or none.";
     CallbackWithoutCode: "callback_without_code", "callback.parameters", CustomerIt, REDIRECT_SERVER_ERROR,
         person: "Your company's sign-in sent an incomplete answer.",
         it: "The identity provider sent neither code nor error.",
@@ -476,6 +480,10 @@ failures! {
         person: "Your e-mail address is not verified at your company's sign-in. Please ask your IT department.",
         it: "This connection requires email_verified, and the identity provider did not send true.",
         developer: "The e-mail address is not verified by the identity provider.";
+    HostedDomain: "hosted_domain", "profile.hosted_domain", CustomerIt, Channel::Redirect("profile_not_allowed_outside_organization"),
+        person: "Your Google account does not belong to this organization. Please sign in with your work account.",
+        it: "Google's hosted domain (hd) is not one of the organization's verified domains: verify it.",
+        developer: "The Google account is not of a verified domain of the organization.";
     ClaimInvalid: "claim_invalid", "profile.claims", CustomerIt, REDIRECT_SERVER_ERROR,
         person: "Your company sent data that cannot be used. Please ask your IT department.",
         it: "A claim has characters or a size that cannot be stored.",
@@ -488,6 +496,10 @@ failures! {
         person: "Your company did not tell us your groups. Please ask your IT department.",
         it: "No complete groups claim came, and this connection requires one.",
         developer: "The identity provider sent no complete groups claim.";
+    ConsentInvalid: "consent_invalid", "consent", Person, Channel::Page(403),
+        person: "This page is no longer valid. Please go back to the application and sign in again.",
+        it: "The consent page was sent twice, too late, or from another browser.",
+        developer: "The consent form was not valid.";
     SigninConsentDenied: "signin_consent_denied", "consent", Person, Channel::Redirect("signin_consent_denied"),
         person: "You cancelled the sign-in.",
         it: "The person declined to continue.",

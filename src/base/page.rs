@@ -1,9 +1,8 @@
 //! Pages of lists: what is asked for, and what is answered (WorkOS's cursors).
 
-use serde::Serialize;
-
 /// The order of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub enum Order {
     /// Oldest first; `after` goes to newer items.
     Asc,
@@ -103,26 +102,6 @@ impl<T> Page<T> {
             before: self.before,
             after: self.after,
         }
-    }
-}
-
-impl<T: Serialize> Serialize for Page<T> {
-    /// WorkOS's envelope: `{object: "list", data, list_metadata: {before, after}}`.
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Cursors<'a> {
-            before: &'a Option<String>,
-            after: &'a Option<String>,
-        }
-        use serde::ser::SerializeStruct;
-        let mut list = serializer.serialize_struct("List", 3)?;
-        list.serialize_field("object", "list")?;
-        list.serialize_field("data", &self.data)?;
-        list.serialize_field(
-            "list_metadata",
-            &Cursors { before: &self.before, after: &self.after },
-        )?;
-        list.end()
     }
 }
 

@@ -11,7 +11,7 @@ const MAX_STEPS: usize = 120;
 const MAX_VALUE: usize = 400;
 
 /// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The check held, or the step was done.
@@ -23,7 +23,7 @@ pub enum Outcome {
 }
 
 /// One step or check of a login.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Step {
     /// When, as Unix milliseconds.
     pub at_ms: i64,

@@ -56,6 +56,18 @@ impl Query {
         self
     }
 
+    /// Adds a condition that the column holds the text somewhere, whatever the case, if there is one.
+    pub fn and_contains(&mut self, column: &'static str, text: Option<&str>) -> &mut Self {
+        if let Some(text) = text {
+            let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+            self.params.push(Cell::Text(format!("%{escaped}%")));
+            // Both sides in SQL: each engine has its own idea of lower case.
+            let n = self.params.len();
+            let _ = write!(self.sql, " AND lower({column}) LIKE lower(${n}) ESCAPE '!'");
+        }
+        self
+    }
+
     /// Adds the text that ends the query, such as ` ORDER BY priority`.
     pub fn end(&mut self, sql: &'static str) -> &mut Self {
         self.sql.push_str(sql);

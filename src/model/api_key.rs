@@ -1,7 +1,8 @@
 //! API keys of an environment: the application's secret, and the OAuth client secret.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::field;
 use crate::base::id::{ApiKeyId, EnvironmentId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::{Secret, SecretHash};
@@ -10,7 +11,7 @@ use crate::base::{Error, Result};
 use crate::db::{Query, Row, Tx};
 
 /// An API key without the key itself: that was shown once.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct ApiKey {
     /// Always `environment_api_key`.
     pub object: &'static str,
@@ -23,13 +24,15 @@ pub struct ApiKey {
     /// When it was created.
     pub created_at: Timestamp,
     /// When it ends by itself.
+    #[schema(required)]
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
+    #[schema(required)]
     pub revoked_at: Option<Timestamp>,
 }
 
 /// What a new key is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 pub struct NewApiKey {
     /// What people call it, 1 to 100 characters.
     pub name: String,
@@ -43,10 +46,7 @@ pub struct NewApiKey {
 ///
 /// [`Error::Invalid`] if the name is empty or too long, or the expiry has passed.
 pub async fn create(tx: &mut Tx, new: &NewApiKey) -> Result<(ApiKey, Secret)> {
-    let name = new.name.trim();
-    if name.is_empty() || name.chars().count() > 100 {
-        return Err(Error::invalid("invalid_name", "name", "A name has 1 to 100 characters."));
-    }
+    let name = field::name(&new.name, 100)?;
     if new.expires_at.is_some_and(|moment| moment <= tx.now()) {
         return Err(Error::invalid("invalid_expiry", "expires_at", "The expiry has passed."));
     }
@@ -55,7 +55,7 @@ pub async fn create(tx: &mut Tx, new: &NewApiKey) -> Result<(ApiKey, Secret)> {
     let key = ApiKey {
         object: "environment_api_key",
         id: tx.new_id(),
-        name: name.to_owned(),
+        name,
         obfuscated_value: format!("sk_...{last_four}"),
         created_at: tx.now(),
         expires_at: new.expires_at,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::role;
+use super::{field, role};
 use crate::base::id::EnvironmentId;
 use crate::base::redirect_uri::Rules;
 use crate::base::time::Timestamp;
@@ -10,7 +10,7 @@ use crate::base::{Error, Result};
 use crate::db::{Row, Tx};
 
 /// An environment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Environment {
     /// Always `environment`.
     pub object: &'static str,
@@ -31,7 +31,7 @@ pub struct Environment {
 }
 
 /// What an environment is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// For trying out: http and localhost redirect URIs are allowed.
@@ -64,7 +64,7 @@ impl Kind {
 }
 
 /// What can be chosen for an environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Settings {
     /// Whether a profile gets one role or all that its groups give.
@@ -76,7 +76,7 @@ pub struct Settings {
 }
 
 /// Whether a profile gets one role or several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RoleMode {
     /// The matching role of the highest priority.
@@ -87,7 +87,7 @@ pub enum RoleMode {
 }
 
 /// Who is asked whether to continue, once per browser and connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SigninConsent {
     /// Those who come through a generic connection, whose identity provider can be anybody's.
@@ -108,6 +108,26 @@ pub struct NewEnvironment {
     pub kind: Kind,
 }
 
+/// What is to be changed of an environment; what is absent stays as it is.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
+pub struct Change {
+    /// What people call it, 1 to 100 characters.
+    pub name: Option<String>,
+    /// What can be chosen.
+    pub settings: Option<SettingsChange>,
+}
+
+/// What is to be chosen differently; what is absent stays as it is.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
+pub struct SettingsChange {
+    /// Whether a profile gets one role or all that its groups give.
+    pub role_mode: Option<RoleMode>,
+    /// Whether the application may redeem codes without a secret, by PKCE alone (RFC 8252).
+    pub public_client: Option<bool>,
+    /// Who is asked whether to continue after the identity provider.
+    pub signin_consent: Option<SigninConsent>,
+}
+
 const COLUMNS: &str = "id, name, kind, client_id, settings, created_at, updated_at";
 
 /// Creates an environment with its first two roles, `admin` and `member` (the default).
@@ -116,16 +136,13 @@ const COLUMNS: &str = "id, name, kind, client_id, settings, created_at, updated_
 ///
 /// [`Error::Invalid`] if the name is empty or too long.
 pub async fn create(tx: &mut Tx, new: &NewEnvironment) -> Result<Environment> {
-    let name = new.name.trim();
-    if name.is_empty() || name.chars().count() > 100 {
-        return Err(Error::invalid("invalid_name", "name", "A name has 1 to 100 characters."));
-    }
+    let name = field::name(&new.name, 100)?;
     let id: EnvironmentId = tx.new_id();
     let environment = Environment {
         object: "environment",
         client_id: format!("client_{}", &id.as_str()[EnvironmentId::PREFIX.len()..]),
         id,
-        name: name.to_owned(),
+        name,
         kind: new.kind,
         settings: Settings::default(),
         created_at: tx.now(),
@@ -179,6 +196,22 @@ pub async fn current(tx: &mut Tx) -> Result<Environment> {
     find_by_id(tx, &id).await?.ok_or_else(|| Error::not_found("Environment", id.as_str()))
 }
 
+/// Lets other units that change this environment wait until this one has ended, so that what is
+/// checked from here on still holds when it is written. It is the row that recording an event
+/// changes anyway: taken first, nobody waits in a circle.
+///
+/// # Errors
+///
+/// As [`Tx::execute`].
+pub async fn lock(tx: &mut Tx) -> Result<()> {
+    tx.execute(
+        "UPDATE environments SET event_position = event_position WHERE id = $1",
+        &[(&tx.environment_id()).into()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// All environments, the oldest first: for the operator's command line.
 ///
 /// # Errors
@@ -189,20 +222,37 @@ pub async fn list_all(tx: &mut Tx) -> Result<Vec<Environment>> {
     tx.fetch_all(&sql, &[]).await?.into_iter().map(from_row).collect()
 }
 
-/// Changes what can be chosen for the caller's environment.
+/// Changes the caller's environment.
 ///
 /// # Errors
 ///
-/// [`Error::NotFound`] if it is gone.
-pub async fn change_settings(tx: &mut Tx, settings: &Settings) -> Result<Environment> {
-    let id = tx.environment_id();
-    let text = serde_json::to_string(settings).map_err(Error::internal)?;
+/// [`Error::NotFound`] if it is gone, [`Error::Invalid`] if the name is empty or too long.
+pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
+    let mut environment = current(tx).await?;
+    if let Some(name) = &change.name {
+        environment.name = field::name(name, 100)?;
+    }
+    if let Some(change) = &change.settings {
+        let old = &environment.settings;
+        environment.settings = Settings {
+            role_mode: change.role_mode.unwrap_or(old.role_mode),
+            public_client: change.public_client.unwrap_or(old.public_client),
+            signin_consent: change.signin_consent.unwrap_or(old.signin_consent),
+        };
+    }
+    environment.updated_at = tx.now();
+    let settings = serde_json::to_string(&environment.settings).map_err(Error::internal)?;
     tx.execute(
-        "UPDATE environments SET settings = $1, updated_at = $2 WHERE id = $3",
-        &[(&text).into(), tx.now().into(), (&id).into()],
+        "UPDATE environments SET name = $1, settings = $2, updated_at = $3 WHERE id = $4",
+        &[
+            (&environment.name).into(),
+            (&settings).into(),
+            tx.now().into(),
+            (&environment.id).into(),
+        ],
     )
     .await?;
-    current(tx).await
+    Ok(environment)
 }
 
 async fn find(tx: &mut Tx, condition: &'static str, param: &str) -> Result<Option<Environment>> {

@@ -14,7 +14,7 @@ use crate::db::{Query, Row, Tx};
 pub const RETENTION_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
 /// An event, as `GET /events` and webhooks carry it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Event {
     /// Always `event`.
     pub object: &'static str,
@@ -23,10 +23,12 @@ pub struct Event {
     /// Its name, such as `connection.activated`.
     pub event: String,
     /// The object that it is about, as it was in that moment.
+    #[schema(value_type = Object)]
     pub data: Box<RawValue>,
     /// When it was recorded.
     pub created_at: Timestamp,
     /// Who did it, and which values were there before.
+    #[schema(value_type = Object)]
     pub context: Box<RawValue>,
     /// Where it stands in the order of commits.
     #[serde(skip)]
@@ -132,6 +134,21 @@ pub async fn list(tx: &mut Tx, filter: &Filter, request: &PageRequest) -> Result
     query.limit(request.limit + 1);
     let rows = query.fetch_all(tx).await?.into_iter().map(from_row).collect::<Result<_>>()?;
     Ok(request.page(rows, |event: &Event| event.id.to_string()))
+}
+
+/// Forgets events that were recorded before `moment`, at the most `limit`. Goes through all
+/// environments. Ids sort by the moment they were made, so the oldest come first.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn purge(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
+    tx.execute(
+        "DELETE FROM events WHERE id IN
+         (SELECT id FROM events WHERE created_at < $1 ORDER BY id LIMIT $2)",
+        &[before.into(), limit.into()],
+    )
+    .await
 }
 
 /// The position of the event with this id.

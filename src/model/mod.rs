@@ -6,11 +6,18 @@
 pub mod access_token;
 pub mod api_key;
 pub mod authorization_code;
+pub mod connection;
+pub mod connection_group;
 pub mod environment;
 pub mod event;
+pub mod event_name;
 mod field;
+pub mod installation;
+pub mod organization;
+pub mod organization_domain;
 pub mod permission;
 pub mod profile;
 pub mod redirect_uri;
 pub mod role;
+pub mod role_decision;
 pub mod sso_session;

@@ -45,7 +45,7 @@ pub struct Profile {
 }
 
 /// A role as a profile names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RoleSlug {
     /// The role's slug.
     pub slug: String,

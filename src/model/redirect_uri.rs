@@ -39,21 +39,15 @@ pub struct RedirectUri {
 /// [`Error::Invalid`] if it breaks a rule of the environment's kind, [`Error::Conflict`] if it is
 /// registered already.
 pub async fn create(tx: &mut Tx, uri: &str) -> Result<RedirectUri> {
+    environment::lock(tx).await?;
     let environment = environment::current(tx).await?;
     check_registration(uri, environment.kind.redirect_rules())?;
     check_count(tx).await?;
-    // Of two registrations at once one becomes the default: the index sees to it, and the other
-    // one is then tried again without.
-    for is_default in [!has_wildcard(uri) && find_default(tx).await?.is_none(), false] {
-        let created = insert(tx, uri, is_default).await?;
-        if let Some(created) = created {
-            return Ok(created);
-        }
-    }
-    Err(Error::conflict(
-        "redirect_uri_already_exists",
-        format!("Redirect URI '{uri}' already exists."),
-    ))
+    let is_default = !has_wildcard(uri) && find_default(tx).await?.is_none();
+    insert(tx, uri, is_default).await?.ok_or_else(|| {
+        let message = format!("Redirect URI '{uri}' already exists.");
+        Error::conflict("redirect_uri_already_exists", message)
+    })
 }
 
 /// The redirect URI with this id.
@@ -135,6 +129,7 @@ pub async fn find_default(tx: &mut Tx) -> Result<Option<RedirectUri>> {
 /// [`Error::NotFound`] if the environment has no such redirect URI, [`Error::Invalid`] if it has a
 /// wildcard.
 pub async fn make_default(tx: &mut Tx, id: &RedirectUriId) -> Result<RedirectUri> {
+    environment::lock(tx).await?;
     let uri = get(tx, id).await?;
     if has_wildcard(&uri.uri) {
         return Err(Error::invalid(
@@ -169,6 +164,7 @@ pub async fn make_default(tx: &mut Tx, id: &RedirectUriId) -> Result<RedirectUri
 /// [`Error::NotFound`] if the environment has no such redirect URI, [`Error::Conflict`] if it is
 /// the default and not the only one.
 pub async fn delete(tx: &mut Tx, id: &RedirectUriId) -> Result<()> {
+    environment::lock(tx).await?;
     let uri = get(tx, id).await?;
     if uri.is_default && count(tx).await? > 1 {
         return Err(Error::conflict(
@@ -184,7 +180,7 @@ pub async fn delete(tx: &mut Tx, id: &RedirectUriId) -> Result<()> {
     Ok(())
 }
 
-/// Adds the row, unless the URI is there already or another one is the default already.
+/// Adds the row, unless the URI is there already.
 async fn insert(tx: &mut Tx, uri: &str, is_default: bool) -> Result<Option<RedirectUri>> {
     let id: RedirectUriId = tx.new_id();
     tx.fetch_optional(

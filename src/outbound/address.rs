@@ -3,29 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::SetupError;
-
-/// A range of addresses: the first `bits` bits of `base`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Range {
-    base: IpAddr,
-    bits: u8,
-}
-
-impl Range {
-    fn contains(self, address: IpAddr) -> bool {
-        match (self.base, address) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                let shift = 32 - u32::from(self.bits);
-                shift == 32 || base.to_bits() >> shift == address.to_bits() >> shift
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => {
-                let shift = 128 - u32::from(self.bits);
-                shift == 128 || base.to_bits() >> shift == address.to_bits() >> shift
-            }
-            _ => false,
-        }
-    }
-}
+use crate::base::address::{Range, unmapped};
 
 /// The addresses and ports that the operator vouches for.
 #[derive(Clone, Debug, Default)]
@@ -70,22 +48,7 @@ fn parse_entry(entry: &str) -> Option<(Range, Option<u16>)> {
     if port == Some(None) {
         return None;
     }
-    let (base, bits) = match range.split_once('/') {
-        Some((base, bits)) => (base, Some(bits.parse::<u8>().ok()?)),
-        None => (range, None),
-    };
-    let base: IpAddr = base.parse().ok()?;
-    let most = if base.is_ipv4() { 32 } else { 128 };
-    let bits = bits.unwrap_or(most);
-    (bits <= most).then_some((Range { base, bits }, port.flatten()))
-}
-
-/// The IPv4 address inside an IPv4-mapped one (RFC 4291 section 2.5.5.2), else the address itself.
-fn unmapped(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
-        IpAddr::V4(_) => address,
-    }
+    Some((Range::parse(range)?, port.flatten()))
 }
 
 /// The class of a special address, or `None` for one that is reachable on the whole internet.
@@ -122,7 +85,7 @@ fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
         ([240, 0, 0, 0], 4, "reserved"),
     ];
     let found = TABLE.iter().find(|(base, bits, _)| {
-        Range { base: IpAddr::from(*base), bits: *bits }.contains(IpAddr::V4(address))
+        Range::new(IpAddr::from(*base), *bits).contains(IpAddr::V4(address))
     });
     found.map(|(_, _, class)| *class)
 }
@@ -157,7 +120,7 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
     }
     let listed = TABLE.iter().find(|([a, b, c], bits, _)| {
         let base = IpAddr::V6(Ipv6Addr::new(*a, *b, *c, 0, 0, 0, 0, 0));
-        Range { base, bits: *bits }.contains(IpAddr::V6(address))
+        Range::new(base, *bits).contains(IpAddr::V6(address))
     });
     match listed {
         Some((_, _, class)) => Some(class),

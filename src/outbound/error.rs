@@ -145,7 +145,8 @@ fn certificate_cause(error: &CertificateError) -> TlsCause {
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
         | CertificateError::NotValidYetContext { .. } => TlsCause::Expired,
-        CertificateError::UnknownIssuer => TlsCause::UnknownIssuer,
+        // A wrong signature is that of somebody else who has the name of one we trust.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsCause::UnknownIssuer,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             TlsCause::NameMismatch
         }

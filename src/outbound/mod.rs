@@ -41,15 +41,36 @@ pub use resolver::{FixedNames, Resolver};
 use tls::Tls;
 pub use tls::is_ca_pem;
 
-/// How long connecting may take, from the first packet to the end of the TLS handshake.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 /// How long one of several addresses may keep the others waiting.
 const CONNECT_ATTEMPT: Duration = Duration::from_secs(1);
-/// How long a request may take in all, from the name lookup to the last byte of the answer.
-const TOTAL_DEADLINE: Duration = Duration::from_secs(10);
 /// How many headers an answer may have, and how many bytes they may be together.
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Connecting, from the first packet to the end of the TLS handshake.
+    connect: Duration,
+    /// A request in all, from the name lookup to the last byte of the answer.
+    total: Duration,
+    /// How long a connection may be idle and still be used for a request that can be repeated.
+    idle: Duration,
+    /// The same for a request that cannot: less than the 5 s after which common servers hang up,
+    /// since a POST that meets a closing connection cannot be told from one that was carried out.
+    idle_post: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            total: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            idle_post: Duration::from_secs(4),
+        }
+    }
+}
 
 /// The outbound HTTP client. A clone is the same client.
 #[derive(Clone)]
@@ -60,10 +81,11 @@ struct Inner {
     resolver: Resolver,
     tls: Tls,
     pool: Pool,
+    limits: Limits,
 }
 
-/// A request to another host.
-#[derive(Clone, Debug)]
+/// A request to another host. Prints without its headers and body: they carry secrets.
+#[derive(Clone)]
 pub struct Request {
     /// `GET` and `HEAD` may be repeated once when a kept connection turns out to be closed; any
     /// other method is tried exactly once.
@@ -108,8 +130,8 @@ impl Request {
     }
 }
 
-/// An answer, whatever its status: a redirect is an answer like any other.
-#[derive(Clone, Debug)]
+/// An answer, whatever its status: a redirect is an answer like any other. Prints its status only.
+#[derive(Clone)]
 pub struct Response {
     /// The status.
     pub status: StatusCode,
@@ -138,9 +160,18 @@ impl Outbound {
         settings: &config::Outbound,
         resolver: Resolver,
     ) -> Result<Self, SetupError> {
+        Self::with_limits(settings, resolver, Limits::default())
+    }
+
+    fn with_limits(
+        settings: &config::Outbound,
+        resolver: Resolver,
+        limits: Limits,
+    ) -> Result<Self, SetupError> {
         let allow = AllowList::parse(&settings.allow)?;
         let tls = Tls::new(settings.extra_ca_file.as_deref())?;
-        Ok(Self(Arc::new(Inner { allow, resolver, tls, pool: Pool::new() })))
+        let pool = Pool::new(limits);
+        Ok(Self(Arc::new(Inner { allow, resolver, tls, pool, limits })))
     }
 
     /// Checks what can be checked of a URL before its name is looked up: scheme, port, user
@@ -209,7 +240,7 @@ impl Outbound {
             port: request.url.port_or_known_default().ok_or(Error::HostInvalid)?,
             extra_ca: request.extra_ca.clone(),
         })?;
-        let deadline = Instant::now() + TOTAL_DEADLINE;
+        let deadline = Instant::now() + self.0.limits.total;
         timeout_at(deadline, self.exchange(&slot, &request)).await.map_err(|_| Error::Timeout)?
     }
 
@@ -264,7 +295,7 @@ impl Outbound {
             let stream = connector.connect(name, stream).await;
             handshake(TokioIo::new(stream.map_err(|error| error::tls_cause(&error))?)).await
         };
-        timeout(CONNECT_DEADLINE, opening).await.map_err(|_| Error::Timeout)?
+        timeout(self.0.limits.connect, opening).await.map_err(|_| Error::Timeout)?
     }
 }
 
@@ -274,13 +305,29 @@ impl std::fmt::Debug for Outbound {
     }
 }
 
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let url = &self.url[..Position::AfterPath];
+        write!(f, "Request({} {url})", self.method)
+    }
+}
+
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Response({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
 /// The first address that answers.
 async fn connect_any(addresses: &[IpAddr], port: u16) -> Result<TcpStream, Error> {
     for (index, address) in addresses.iter().enumerate() {
-        let last = index + 1 == addresses.len();
-        let patience = if last { CONNECT_DEADLINE } else { CONNECT_ATTEMPT };
         let attempt = TcpStream::connect(SocketAddr::new(*address, port));
-        if let Ok(Ok(stream)) = timeout(patience, attempt).await {
+        let connected = if index + 1 < addresses.len() {
+            timeout(CONNECT_ATTEMPT, attempt).await.ok().and_then(Result::ok)
+        } else {
+            attempt.await.ok()
+        };
+        if let Some(stream) = connected {
             // Requests are small and each waits for its answer: Nagle's algorithm only delays them.
             let _ = stream.set_nodelay(true);
             return Ok(stream);

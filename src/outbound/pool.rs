@@ -9,7 +9,7 @@ use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
-use super::Error;
+use super::{Error, Limits};
 
 /// How many requests to one host may be on their way at once; one more fails at once.
 pub(super) const MAX_IN_FLIGHT: usize = 64;
@@ -17,11 +17,6 @@ pub(super) const MAX_IN_FLIGHT: usize = 64;
 const MAX_IDLE_PER_HOST: usize = 16;
 /// How many idle connections are kept in all.
 const MAX_IDLE: usize = 512;
-/// How long a connection may be idle and still be used for a request that can be repeated.
-const IDLE_LIFETIME: Duration = Duration::from_secs(30);
-/// The same for a request that cannot: less than the 5 s after which common servers hang up,
-/// since a POST that meets a closing connection cannot be told from one that was carried out.
-const IDLE_LIFETIME_POST: Duration = Duration::from_secs(4);
 /// How long a connection lives at most: names and certificates change.
 const LIFETIME: Duration = Duration::from_secs(300);
 /// How often idle connections that are too old are thrown out.
@@ -62,7 +57,10 @@ struct State {
 }
 
 /// All connections of the outbound client.
-pub(super) struct Pool(Mutex<State>);
+pub(super) struct Pool {
+    state: Mutex<State>,
+    limits: Limits,
+}
 
 /// A place among the requests in flight; leaving it makes room for the next.
 pub(super) struct Slot<'a> {
@@ -71,12 +69,13 @@ pub(super) struct Slot<'a> {
 }
 
 impl Pool {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(State { hosts: HashMap::new(), idle: 0, swept_at: Instant::now() }))
+    pub(super) fn new(limits: Limits) -> Self {
+        let state = State { hosts: HashMap::new(), idle: 0, swept_at: Instant::now() };
+        Self { state: Mutex::new(state), limits }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a place for one request, or fails at once when all are taken.
@@ -96,7 +95,8 @@ impl Slot<'_> {
     /// An idle connection that is still open, the most recently used first.
     pub(super) fn take_idle(&self, repeatable: bool) -> Option<Connection> {
         let now = Instant::now();
-        let lifetime = if repeatable { IDLE_LIFETIME } else { IDLE_LIFETIME_POST };
+        let Limits { idle, idle_post, .. } = self.pool.limits;
+        let lifetime = if repeatable { idle } else { idle_post };
         let mut state = self.pool.state();
         let State { hosts, idle: count, .. } = &mut *state;
         let idle = &mut hosts.get_mut(&self.key)?.idle;
@@ -118,7 +118,7 @@ impl Slot<'_> {
         }
         let mut state = self.pool.state();
         if now - state.swept_at > SWEEP_EVERY {
-            sweep(&mut state, now);
+            sweep(&mut state, now, self.pool.limits.idle);
         }
         let State { hosts, idle: count, .. } = &mut *state;
         if let Some(host) = hosts.get_mut(&self.key)
@@ -143,12 +143,11 @@ impl Drop for Slot<'_> {
     }
 }
 
-fn sweep(state: &mut State, now: Instant) {
+fn sweep(state: &mut State, now: Instant, lifetime: Duration) {
     state.swept_at = now;
     let mut left = 0;
     state.hosts.retain(|_, host| {
-        host.idle
-            .retain(|idle| !idle.connection.sender.is_closed() && now - idle.since < IDLE_LIFETIME);
+        host.idle.retain(|idle| !idle.connection.sender.is_closed() && now - idle.since < lifetime);
         left += host.idle.len();
         host.in_flight > 0 || !host.idle.is_empty()
     });

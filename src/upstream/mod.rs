@@ -80,7 +80,7 @@ pub enum Memory {
 }
 
 /// What the application asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Ask {
     /// The `state` that the identity provider hands back.
     pub state: String,
@@ -99,12 +99,26 @@ pub struct Ask {
 }
 
 /// Where to send the browser, and what to remember until it comes back.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Departure {
     /// The URL at the identity provider.
     pub url: String,
     /// What [`finish`] needs.
     pub memory: Memory,
+}
+
+// State, nonce and challenge are good for one sign-in; they have no place in a log.
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoint = self.url.split('?').next();
+        f.debug_struct("Departure").field("endpoint", &endpoint).finish_non_exhaustive()
+    }
 }
 
 /// What the browser brought back.
@@ -115,7 +129,7 @@ pub enum Arrival {
 }
 
 /// What the identity provider vouches for, checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Assertion {
     /// Who vouches, byte for byte as in the connection's settings.
     pub issuer: String,
@@ -140,7 +154,7 @@ pub struct Assertion {
 }
 
 /// A person, as far as the identity provider tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The e-mail address.
     pub email: EmailAddress,
@@ -155,7 +169,7 @@ pub struct Profile {
 }
 
 /// The groups of a person. That none came is not the same as that there are none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Groups {
     /// No groups claim, or one that cannot be read.
     Absent,

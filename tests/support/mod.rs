@@ -3,9 +3,12 @@
 #![allow(dead_code, reason = "what one test needs, another does not")]
 
 mod database;
+pub mod http;
 pub mod postgres;
+mod world;
 
 pub use database::{Fixture, TestDb};
+pub use world::World;
 
 /// Runs each test on SQLite and again on PostgreSQL, as `name::sqlite` and `name::postgres`.
 ///

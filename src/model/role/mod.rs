@@ -8,7 +8,7 @@ mod table;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{event, field, permission};
+use super::{environment, event, field, permission};
 use crate::base::id::{OrganizationId, RoleId};
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
@@ -80,7 +80,7 @@ pub struct RankedRole {
 }
 
 /// What a new role is made of.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
 pub struct NewRole {
     /// 1 to 48 characters: a–z, 0–9, `-` and `_`; with `org-` in front if it is an organization's.
     pub slug: String,
@@ -289,6 +289,7 @@ pub async fn update(
 ///
 /// [`Error::NotFound`] if there is no such role.
 pub async fn make_default(tx: &mut Tx, slug: &str) -> Result<Role> {
+    environment::lock(tx).await?;
     let role = get(tx, None, slug).await?;
     if !role.is_default {
         table::set_default(tx, &role.id).await?;
@@ -323,6 +324,7 @@ pub async fn reorder(
     organization_id: Option<&OrganizationId>,
     slugs: &[String],
 ) -> Result<Vec<Role>> {
+    environment::lock(tx).await?;
     let roles = table::list(tx, organization_id, None).await?;
     let named = |role: &Role| slugs.iter().filter(|slug| **slug == role.slug).count() == 1;
     if slugs.len() != roles.len() || !roles.iter().all(named) {
@@ -348,6 +350,7 @@ pub async fn set_permissions(
     slug: &str,
     permissions: &[String],
 ) -> Result<Role> {
+    environment::lock(tx).await?;
     let old = get(tx, organization_id, slug).await?;
     let mut ids = Vec::new();
     for permission in permissions {
@@ -367,6 +370,42 @@ pub async fn set_permissions(
     Ok(new)
 }
 
+/// Gives a role one more permission; nothing happens if it has it.
+///
+/// # Errors
+///
+/// As [`set_permissions`].
+pub async fn add_permission(
+    tx: &mut Tx,
+    organization_id: Option<&OrganizationId>,
+    slug: &str,
+    permission: &str,
+) -> Result<Role> {
+    let mut permissions = get(tx, organization_id, slug).await?.permissions;
+    permissions.push(permission.to_owned());
+    set_permissions(tx, organization_id, slug, &permissions).await
+}
+
+/// Takes a permission from a role.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if there is no such role, or it has no such permission.
+pub async fn remove_permission(
+    tx: &mut Tx,
+    organization_id: Option<&OrganizationId>,
+    slug: &str,
+    permission: &str,
+) -> Result<Role> {
+    let mut permissions = get(tx, organization_id, slug).await?.permissions;
+    let before = permissions.len();
+    permissions.retain(|known| known != permission);
+    if permissions.len() == before {
+        return Err(Error::not_found("Permission", permission));
+    }
+    set_permissions(tx, organization_id, slug, &permissions).await
+}
+
 /// Deletes a role of the environment, or an organization's own.
 ///
 /// # Errors
@@ -378,6 +417,7 @@ pub async fn delete(
     organization_id: Option<&OrganizationId>,
     slug: &str,
 ) -> Result<()> {
+    environment::lock(tx).await?;
     let role = get(tx, organization_id, slug).await?;
     let is_default = match organization_id {
         Some(id) => table::default_slug(tx, id).await?.as_deref() == Some(slug),

@@ -20,7 +20,7 @@ use crate::db::Tx;
 pub const LIFETIME_MS: i64 = 10 * 60 * 1000;
 
 /// How an attempt stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Somebody is signing in, or the application has not redeemed its code yet.
@@ -53,27 +53,34 @@ impl Status {
 }
 
 /// A login attempt as it is shown to operators and developers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct SsoSession {
     /// Always `sso_session`.
     pub object: &'static str,
     /// Its id: the reference number on error pages.
     pub id: SsoSessionId,
     /// The organization, where the attempt came so far.
+    #[schema(required)]
     pub organization_id: Option<OrganizationId>,
     /// The connection, where the attempt came so far.
+    #[schema(required)]
     pub connection_id: Option<ConnectionId>,
     /// How it stands.
     pub status: Status,
     /// Why it failed.
+    #[schema(required)]
     pub error: Option<SessionError>,
     /// The e-mail address that the identity provider sent.
+    #[schema(required)]
     pub email: Option<String>,
     /// The profile that signed in.
+    #[schema(required)]
     pub profile_id: Option<ProfileId>,
     /// The address of the browser.
+    #[schema(required)]
     pub ip_address: Option<String>,
     /// The `User-Agent` of the browser.
+    #[schema(required)]
     pub user_agent: Option<String>,
     /// Where the application asked to be answered.
     pub redirect_uri: String,
@@ -87,7 +94,7 @@ pub struct SsoSession {
 }
 
 /// Why an attempt failed, for its three readers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct SessionError {
     /// The stable code.
     pub code: &'static str,

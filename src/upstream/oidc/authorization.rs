@@ -207,25 +207,21 @@ impl Arrival {
     }
 
     /// Compares `iss` with the issuer that was asked (RFC 9207 section 2.4), before anything of
-    /// the answer is believed. That it is missing can only be told with the metadata at hand.
-    pub(super) fn check_iss(
-        &self,
-        issuer: &str,
-        metadata: Option<&Metadata>,
-        trace: &mut Trace,
-    ) -> Result<(), Failure> {
-        match (&self.iss, metadata) {
-            (Some(iss), _) if iss != issuer => {
+    /// the answer is believed, its errors included.
+    pub(super) fn check_iss(&self, metadata: &Metadata, trace: &mut Trace) -> Result<(), Failure> {
+        let issuer = metadata.issuer.as_str();
+        match &self.iss {
+            Some(iss) if iss != issuer => {
                 Err(Failure::mismatch(FailureCode::IssMismatch, issuer, foreign_text(iss)))
             }
-            (None, Some(metadata)) if metadata.iss_parameter_supported => {
+            None if metadata.iss_parameter_supported => {
                 Err(Failure::mismatch(FailureCode::IssMissing, issuer, "(none)"))
             }
-            (Some(iss), Some(_)) => {
+            Some(iss) => {
                 trace.passed("callback.iss", issuer, iss.as_str());
                 Ok(())
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 

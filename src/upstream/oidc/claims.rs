@@ -115,7 +115,7 @@ fn profile(
     trace.passed("profile.email", "an e-mail address", email.as_str());
     Ok(Profile {
         email,
-        email_verified: email_verified(settings.kind, claims),
+        email_verified: email_verified(settings, claims),
         first_name: name(&mapping.first_name),
         last_name: name(&mapping.last_name),
         name: name(&mapping.name),
@@ -128,8 +128,13 @@ fn names(claims: &Map<String, Value>) -> String {
 }
 
 /// True or false, also as a text (Cognito, PingFederate); anything else is not verified. Entra
-/// says it in `xms_edov` (the owner of the domain has verified it), which may be 1.
-fn email_verified(kind: Kind, claims: &Map<String, Value>) -> Option<bool> {
+/// says it in `xms_edov` (the owner of the domain has verified it), which may be 1. Either is
+/// about the claim `email`, and says nothing when another one was mapped.
+fn email_verified(settings: &Settings, claims: &Map<String, Value>) -> Option<bool> {
+    let kind = settings.kind;
+    if settings.attributes.email != "email" {
+        return None;
+    }
     let name = if kind == Kind::EntraIdOidc { "xms_edov" } else { "email_verified" };
     match claims.get(name)? {
         Value::Null => None,

@@ -90,7 +90,7 @@ impl Metadata {
         let invalid = |detail: &str| Failure::with_detail(FailureCode::MetadataInvalid, detail);
         let members = json::object(body).ok_or_else(|| invalid("not a strict JSON object"))?;
         let issuer = json::text(&members, "issuer").ok_or_else(|| invalid("no issuer"))?;
-        check_issuer(issuer, outbound)?;
+        check_issuer(issuer)?;
         let authorization_endpoint = required(&members, "authorization_endpoint", outbound)?;
         check_authorization_endpoint(&authorization_endpoint)?;
         let mut warnings = Vec::new();
@@ -165,15 +165,15 @@ impl Metadata {
     }
 }
 
-/// An issuer is https without query or fragment (section 3); `http` where the operator allows it.
-fn check_issuer(issuer: &str, outbound: &Outbound) -> Result<(), Failure> {
+/// The issuer is compared, never fetched, so only its size is looked at here. Its form follows
+/// from the discovery endpoint, of which it is a part.
+fn check_issuer(issuer: &str) -> Result<(), Failure> {
     if issuer.contains("{tenantid}") {
         let detail = "The metadata are Entra's for all tenants (common or organizations).";
         return Err(Failure::with_detail(FailureCode::IssuerTemplate, detail));
     }
-    let url = endpoint(issuer, "issuer", outbound)?;
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(invalid_endpoint("issuer", "it has a query or fragment"));
+    if issuer.len() > MAX_URL_CHARS {
+        return Err(Failure::with_detail(FailureCode::MetadataInvalid, "the issuer is too long"));
     }
     Ok(())
 }
@@ -250,14 +250,18 @@ fn signing_algorithms(members: &Map<String, Value>) -> Result<Option<Vec<Algorit
 
 /// Providers whose endpoints are known to be at two domains.
 fn is_known_pair(issuer: Option<&str>, endpoint: Option<&str>) -> bool {
-    matches!(
-        (issuer, endpoint),
-        (Some("google.com"), Some("googleapis.com"))
-            | (
-                Some("microsoftonline.com" | "windows.net"),
-                Some("microsoft.com" | "microsoftonline.com")
-            )
-    )
+    const PAIRS: &[(&str, &str)] = &[
+        ("google.com", "googleapis.com"),
+        ("microsoftonline.com", "microsoft.com"),
+        ("windows.net", "microsoft.com"),
+        ("windows.net", "microsoftonline.com"),
+    ];
+    let (Some(issuer), Some(endpoint)) = (issuer, endpoint) else { return false };
+    PAIRS.iter().any(|(home, away)| {
+        // googleapis.com is a public suffix, so there the registrable domain is one label more.
+        let below = endpoint.strip_suffix(away);
+        issuer == *home && below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
+    })
 }
 
 /// The domain that somebody registered: `okta.com` of `acme.okta.com`. An address is its own.

@@ -13,11 +13,8 @@ use crate::base::trace::Trace;
 use super::algorithm::Algorithm;
 use super::json;
 use super::jwks::KeySet;
+use super::jws::{Signed, shown};
 
-/// How long a token may be, in bytes; a longer one is not looked at.
-const MAX_BYTES: usize = 64 * 1024;
-/// How long a `kid` may be, in bytes.
-const MAX_KID_BYTES: usize = 512;
 /// Further away than this, an `exp` is worth a warning, in seconds: a day.
 const LONG_LIFE_S: i64 = 86_400;
 
@@ -71,110 +68,20 @@ pub fn validate(
 ) -> Result<Map<String, Value>, Failure> {
     let signed = Signed::parse(token, keys.algorithm())?;
     signed.verify(keys)?;
-    signed.accept(expectation, now, trace)
+    accept(&signed, expectation, now, trace)
 }
 
-/// A JWS in compact form whose header is acceptable, not yet verified.
-pub(super) struct Signed<'a> {
-    algorithm: Algorithm,
-    kid: Option<String>,
-    message: &'a str,
-    payload: &'a str,
-    signature: Vec<u8>,
-}
-
-impl<'a> Signed<'a> {
-    /// Takes a token apart and checks its header against the one algorithm that is expected.
-    pub(super) fn parse(token: &'a str, expected: Algorithm) -> Result<Self, Failure> {
-        let format = |detail: &str| Failure::with_detail(FailureCode::IdTokenFormat, detail);
-        if token.len() > MAX_BYTES {
-            return Err(format("longer than 64 kB"));
-        }
-        let mut parts = token.splitn(4, '.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(format("not three parts: encrypted, or no JWT"));
-        };
-        let members = decode(header).ok_or_else(|| format("the header is not base64url"))?;
-        let members = json::object(&members).ok_or(FailureCode::IdTokenJson)?;
-        let kid = check_header(&members, expected)?;
-        Ok(Self {
-            algorithm: expected,
-            kid,
-            message: &token[..header.len() + 1 + payload.len()],
-            payload,
-            signature: decode(signature).ok_or_else(|| format("the signature is not base64url"))?,
-        })
-    }
-
-    pub(super) fn verify(&self, keys: &KeySet) -> Result<(), Failure> {
-        keys.verify(self.kid.as_deref(), self.message.as_bytes(), &self.signature)
-    }
-
-    /// Checks the claims of an ID token and returns them; only of use after [`Signed::verify`].
-    pub(super) fn accept(
-        &self,
-        expectation: &Expectation<'_>,
-        now: Timestamp,
-        trace: &mut Trace,
-    ) -> Result<Map<String, Value>, Failure> {
-        trace.did("id_token.signature", format!("{} {}", self.algorithm, self.shown_kid()));
-        let claims = self.claims()?;
-        check(&claims, expectation, (self.algorithm, now), trace)?;
-        Ok(claims)
-    }
-
-    fn shown_kid(&self) -> &str {
-        self.kid.as_deref().unwrap_or("(no kid)")
-    }
-
-    /// The claims; only of use after [`Signed::verify`].
-    pub(super) fn claims(&self) -> Result<Map<String, Value>, Failure> {
-        let payload = decode(self.payload).ok_or_else(|| {
-            Failure::with_detail(FailureCode::IdTokenFormat, "the payload is not base64url")
-        })?;
-        json::object(&payload).ok_or_else(|| FailureCode::IdTokenJson.into())
-    }
-}
-
-/// Base64url without padding, foreign characters or bits left over (RFC 7515 appendix C).
-fn decode(part: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(part).ok()
-}
-
-/// Checks a JOSE header and returns its `kid`. Keys in the header (`jwk`, `jku`, `x5u`, `x5c`) are
-/// ignored: they are the sender's (RFC 8725 section 3.10).
-fn check_header(
-    header: &Map<String, Value>,
-    expected: Algorithm,
-) -> Result<Option<String>, Failure> {
-    let alg = header.get("alg");
-    if alg.and_then(Value::as_str) != Some(expected.as_str()) {
-        let received = alg.map_or_else(|| "(none)".to_owned(), shown);
-        return Err(Failure::mismatch(FailureCode::IdTokenAlg, expected.as_str(), received));
-    }
-    for name in ["crit", "b64", "zip"] {
-        if header.contains_key(name) {
-            return Err(Failure::with_detail(FailureCode::IdTokenCrit, name));
-        }
-    }
-    if header.contains_key("cty") {
-        let detail = "a JWT in a JWT (cty)";
-        return Err(Failure::with_detail(FailureCode::IdTokenFormat, detail));
-    }
-    if let Some(typ) = header.get("typ")
-        && !typ.as_str().is_some_and(|typ| typ.eq_ignore_ascii_case("JWT"))
-    {
-        return Err(Failure::mismatch(FailureCode::IdTokenTyp, "JWT", shown(typ)));
-    }
-    match header.get("kid") {
-        None => Ok(None),
-        Some(Value::String(kid)) if kid.len() <= MAX_KID_BYTES => Ok(Some(kid.clone())),
-        Some(_) => {
-            Err(Failure::with_detail(FailureCode::IdTokenKid, "kid is not a text, or too long"))
-        }
-    }
+/// The second half of [`validate`]: what a token says whose signature has been verified.
+pub(super) fn accept(
+    signed: &Signed<'_>,
+    expectation: &Expectation<'_>,
+    now: Timestamp,
+    trace: &mut Trace,
+) -> Result<Map<String, Value>, Failure> {
+    trace.did("id_token.signature", signed.to_string());
+    let claims = signed.claims()?;
+    check(&claims, expectation, (signed.algorithm(), now), trace)?;
+    Ok(claims)
 }
 
 /// Checks the claims of an ID token whose signature has been verified.
@@ -424,12 +331,4 @@ fn missing(code: FailureCode) -> Failure {
 /// A claim as it is shown in a trace, cut to a length that cannot hurt.
 fn shown_claim(claims: &Map<String, Value>, name: &str) -> String {
     claims.get(name).map_or_else(|| "(none)".to_owned(), shown)
-}
-
-fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    text.chars().take(300).collect()
 }

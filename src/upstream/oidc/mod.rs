@@ -8,6 +8,7 @@ pub mod id_token;
 mod inspect;
 mod json;
 pub mod jwks;
+mod jws;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -27,9 +28,10 @@ use super::{Ask, Assertion, Departure, Upstream};
 
 pub use authorization::{Answer, Arrival, Memory};
 use discovery::Metadata;
-use id_token::{Expectation, FreshLogin, Signed};
+use id_token::{Expectation, FreshLogin};
 pub use inspect::{Candidates, Discovered, inspect, normalise};
 use jwks::{KeySet, Keys};
+use jws::Signed;
 pub use settings::{
     AttributeMapping, ClientAuthentication, GroupsScope, Kind, Settings, SigningAlgorithm,
     UserinfoPolicy,
@@ -85,9 +87,8 @@ pub(super) async fn finish(
         let received = settings.issuer.as_str();
         return Err(Failure::mismatch(FailureCode::ConnectionChanged, expected, received));
     }
-    arrival.check_iss(&settings.issuer, None, trace)?;
     let metadata = discovery::metadata(upstream, settings, trace).await?;
-    arrival.check_iss(&settings.issuer, Some(&metadata), trace)?;
+    arrival.check_iss(&metadata, trace)?;
     let code = arrival.code()?;
     let algorithm = metadata.algorithm(settings.signing_algorithm)?;
 
@@ -102,7 +103,7 @@ pub(super) async fn finish(
     verify(&signed, &mut keys, trace).await?;
     let expectation = expectation(settings, memory, &tokens);
     let now = upstream.clock().now();
-    let id_claims = signed.accept(&expectation, now, trace)?;
+    let id_claims = id_token::accept(&signed, &expectation, now, trace)?;
 
     let asked = userinfo::Question {
         settings,

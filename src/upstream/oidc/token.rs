@@ -35,7 +35,6 @@ pub(super) struct Exchange<'a> {
 }
 
 /// What came for the code.
-#[derive(Debug)]
 pub(super) struct Tokens {
     pub(super) id_token: Zeroizing<String>,
     pub(super) access_token: Secret,

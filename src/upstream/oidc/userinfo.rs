@@ -12,8 +12,8 @@ use crate::base::trace::Trace;
 use crate::outbound::{Error as OutboundError, Outbound, Request, Response};
 
 use super::discovery::Metadata;
-use super::id_token::Signed;
 use super::jwks::Keys;
+use super::jws::Signed;
 use super::settings::{Settings, UserinfoPolicy};
 use super::{find, json, network_failure, verify};
 

@@ -1,0 +1,75 @@
+//! The REST API, as WorkOS shapes it: one file a resource. Handlers parse, call one operation of
+//! the model and render.
+
+mod auth;
+mod body;
+mod connection_groups;
+mod connections;
+mod environment;
+mod error;
+mod events;
+mod list;
+mod openapi;
+mod organization_domains;
+mod organization_roles;
+mod organizations;
+mod path;
+mod permissions;
+mod query;
+mod redirect_uris;
+mod roles;
+mod sso_sessions;
+
+use axum::Router;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{from_fn, map_response};
+use axum::response::Response;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+use crate::web::request_id;
+use error::ApiError;
+
+/// The routes of the API, and JSON answers to requests for paths and methods that do not exist.
+pub fn router(app: App) -> Router {
+    let (router, document) = routes().split_for_parts();
+    openapi::serve(router, document)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(map_response(with_headers))
+        .layer(from_fn(request_id::assign))
+        .with_state(app)
+}
+
+/// Every route, with its description.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .merge(organizations::routes())
+        .merge(organization_domains::routes())
+        .merge(connections::routes())
+        .merge(connection_groups::routes())
+        .merge(sso_sessions::routes())
+        .merge(roles::routes())
+        .merge(organization_roles::routes())
+        .merge(permissions::routes())
+        .merge(redirect_uris::routes())
+        .merge(environment::routes())
+        .merge(events::routes())
+}
+
+async fn not_found(method: Method, uri: Uri) -> ApiError {
+    let message = format!("Not Found: there is no {method} {}.", uri.path());
+    ApiError::plain(StatusCode::NOT_FOUND, message)
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+}
+
+/// What every answer carries: nobody may keep it, and no browser may guess its type.
+async fn with_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

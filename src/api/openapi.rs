@@ -1,0 +1,74 @@
+//! The description of the API, made from the routes themselves.
+
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{
+    Components, ContentBuilder, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
+    ResponseBuilder, SecurityRequirement,
+};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::error::{ErrorBody, FieldError};
+use crate::app::App;
+
+/// What every operation may answer besides its own: status and meaning.
+const COMMON: &[(&str, &str)] = &[
+    ("400", "The request is malformed, or breaks a rule that WorkOS answers so."),
+    ("401", "The API key is missing, unknown, expired or revoked."),
+    ("404", "There is no such thing in this environment."),
+    ("422", "A member of the request breaks a rule."),
+    ("429", "Too many requests: see Retry-After."),
+    ("500", "A fault of ours."),
+    ("503", "Temporarily unavailable: see Retry-After."),
+];
+
+/// The document without its routes.
+pub(super) fn frame() -> OpenApi {
+    let mut info = Info::new("Vestibule", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "Enterprise single sign-on that you run yourself, with the WorkOS API. \
+         What WorkOS does not have says so."
+            .to_owned(),
+    );
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let mut components = Components::new();
+    components.schemas.insert(ErrorBody::name().into_owned(), ErrorBody::schema());
+    components.schemas.insert(FieldError::name().into_owned(), FieldError::schema());
+    components.add_security_scheme("api_key", bearer);
+    OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .security(Some([SecurityRequirement::new("api_key", Vec::<String>::new())]))
+        .build()
+}
+
+/// Adds the route that serves the finished document.
+pub(super) fn serve(router: Router<App>, mut document: OpenApi) -> Router<App> {
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            add_common_responses(operation);
+        }
+    }
+    router.route("/openapi.json", get(async move || Json(document.clone())))
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+        .into_iter()
+        .filter_map(Option::as_mut)
+}
+
+fn add_common_responses(operation: &mut Operation) {
+    for (status, meaning) in COMMON {
+        let responses = &mut operation.responses.responses;
+        responses.entry((*status).to_owned()).or_insert_with(|| RefOr::T(error(meaning)));
+    }
+}
+
+fn error(meaning: &str) -> Response {
+    let schema = Ref::from_schema_name(ErrorBody::name());
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(meaning).content("application/json", content).build()
+}

@@ -1,0 +1,54 @@
+//! The command line: what the guide does by mouse, for scripts and operators.
+//!
+//! Every command prints JSON on stdout; notes and errors go to stderr.
+
+mod commands;
+mod overrides;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use commands::run;
+pub use overrides::Overrides;
+
+/// The enterprise single sign-on service you run yourself.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version, propagate_version = true)]
+pub struct Cli {
+    /// A configuration file; vestibule.toml in this folder is read if it exists.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the service.
+    Serve(#[command(flatten)] Overrides),
+    /// Start the service with a simulated Okta tenant and a sample application, all set up.
+    Demo(DemoArgs),
+    /// Show the effective settings and where each comes from.
+    Config(#[command(flatten)] Overrides),
+    /// Manage an installation.
+    #[command(flatten)]
+    Manage(commands::Manage),
+}
+
+/// How the demo is to run.
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Print one line of JSON once everything is ready.
+    #[arg(long)]
+    pub json: bool,
+    /// Make one whole login by HTTP, as the first person of the sandbox or this one, print the
+    /// profile and exit.
+    #[arg(long, value_name = "EMAIL", num_args = 0..=1, default_missing_value = "")]
+    pub login: Option<String>,
+    /// Where the state goes; a temporary directory if it is not given.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}

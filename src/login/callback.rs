@@ -1,0 +1,47 @@
+//! `GET /sso/oidc/{external_key}/callback`.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::request::Parts;
+use http::{Method, StatusCode};
+
+use super::{consent, pages};
+use crate::app::App;
+use crate::base::secret::SecretHash;
+use crate::sso::callback::{self, Finished, Return};
+use crate::web::{cookies, page};
+
+/// The identity provider sends the browser back.
+pub(super) async fn callback(
+    State(app): State<App>,
+    Path(external_key): Path<String>,
+    parts: Parts,
+) -> Response {
+    if parts.method == Method::HEAD {
+        return page::body(StatusCode::NO_CONTENT, "text/plain", Body::empty());
+    }
+    let back = Return {
+        external_key: &external_key,
+        query: parts.uri.query().unwrap_or_default(),
+        cookie: &|id| {
+            cookies::get(&app, &parts.headers, &pages::flow_cookie(id)).map(SecretHash::of)
+        },
+        agreed: &|connection| consent::has_agreed(&app, &parts.headers, &connection.external_key),
+    };
+    match callback::finish(&app, back).await {
+        Ok(Finished::Answered { location, session_id }) => {
+            let mut response = page::redirect(&location);
+            cookies::remove(&app, &mut response, &pages::flow_cookie(&session_id));
+            response
+        }
+        Ok(Finished::Asked(question)) => pages::question(&question),
+        Err(refused) => {
+            let mut response = pages::refused(&refused);
+            if let Some(id) = &refused.session_id {
+                cookies::remove(&app, &mut response, &pages::flow_cookie(id));
+            }
+            response
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The login face: what browsers and applications call at `/sso/…`.
+
+mod authorize;
+mod callback;
+mod consent;
+mod pages;
+mod params;
+mod profile;
+mod token;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::web::page::file;
+
+/// All routes below `/sso`, and the style sheet of their pages.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/sso/authorize", get(authorize::authorize))
+        .route("/sso/oidc/{external_key}/callback", get(callback::callback))
+        .route(
+            "/sso/oidc/{external_key}/initiate",
+            get(authorize::initiate).post(authorize::initiate),
+        )
+        .route("/sso/consent", post(consent::answer))
+        .route("/sso/token", post(token::token))
+        .route("/sso/profile", get(profile::profile))
+        .route(
+            "/sso/login.css",
+            get(async || file("text/css; charset=utf-8", include_str!("login.css"))),
+        )
+        .with_state(app)
+}

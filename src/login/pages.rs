@@ -1,0 +1,78 @@
+//! The pages of a login: what went wrong, and whether to continue.
+
+use askama::Template;
+use axum::response::Response;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+
+use crate::base::failure::{Channel, FailureCode};
+use crate::base::id::SsoSessionId;
+use crate::sso::Refused;
+use crate::sso::consent::Question;
+use crate::web::page;
+
+/// How the names of the cookies of logins begin.
+pub(super) const FLOW: &str = "login-";
+
+#[derive(Template)]
+#[template(path = "login/refused.html")]
+struct RefusedPage<'a> {
+    sentence: &'a str,
+    reference: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "login/consent.html")]
+struct ConsentPage<'a> {
+    ticket: &'a str,
+    email: &'a str,
+    issuer: &'a str,
+    connection: &'a str,
+}
+
+/// The name of the cookie that binds a login to its browser.
+pub(super) fn flow_cookie(id: &SsoSessionId) -> String {
+    format!("{FLOW}{}", &id.as_str()[SsoSessionId::PREFIX.len()..])
+}
+
+/// The status of our own page for a failure.
+pub(super) fn status(code: FailureCode) -> StatusCode {
+    match code.channel() {
+        Channel::Page(status) => StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
+        Channel::Redirect("server_error") => StatusCode::INTERNAL_SERVER_ERROR,
+        Channel::Redirect(_) => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// The answer to a login that failed: to the application where that is safe, else a page of ours
+/// with one sentence and the reference number. Nothing of the request is shown.
+pub(super) fn refused(refused: &Refused) -> Response {
+    if let Some(location) = &refused.location {
+        return page::redirect(location);
+    }
+    let code = refused.failure.code;
+    let mut response = page::page(
+        status(code),
+        &RefusedPage {
+            sentence: code.for_person(),
+            reference: refused.session_id.as_ref().map(SsoSessionId::as_str),
+        },
+    );
+    if matches!(code, FailureCode::RateLimited | FailureCode::Unavailable) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
+    }
+    response
+}
+
+/// The page that asks whether to continue.
+pub(super) fn question(question: &Question) -> Response {
+    page::page(
+        StatusCode::OK,
+        &ConsentPage {
+            ticket: question.ticket.expose(),
+            email: &question.email,
+            issuer: &question.issuer,
+            connection: &question.connection_name,
+        },
+    )
+}

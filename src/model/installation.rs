@@ -1,0 +1,46 @@
+//! What belongs to the installation itself: the proof that the sealing keys are the right ones.
+
+use crate::base::{Error, Result};
+use crate::db::Tx;
+use crate::seal::{Place, Sealer};
+
+const CHECK: &str = "sealing_key_check";
+const PLACE: Place<'_> =
+    Place { table: "installation", row: CHECK, column: "value", environment: "" };
+
+/// Whether nothing was ever sealed here.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn is_new(tx: &mut Tx) -> Result<bool> {
+    Ok(find(tx).await?.is_none())
+}
+
+/// Makes sure that the keys open what was sealed here; on the first start, seals the proof.
+///
+/// # Errors
+///
+/// [`Error::Internal`], naming the key that is missing: starting with another key would make
+/// secrets that nobody can open beside those that it cannot open.
+pub async fn check_keys(tx: &mut Tx, sealer: &Sealer) -> Result<()> {
+    let Some(sealed) = find(tx).await? else {
+        let proof = sealer.seal(PLACE, CHECK.as_bytes())?;
+        // Of two nodes that start at once, the one that comes second checks the other's proof.
+        tx.execute(
+            "INSERT INTO installation (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+            &[CHECK.into(), (&proof).into()],
+        )
+        .await?;
+        let stored = find(tx).await?.ok_or_else(|| Error::internal("no sealed proof"))?;
+        return sealer.open(PLACE, &stored).map(drop);
+    };
+    sealer.open(PLACE, &sealed).map(drop)
+}
+
+async fn find(tx: &mut Tx) -> Result<Option<Vec<u8>>> {
+    tx.fetch_optional("SELECT value FROM installation WHERE name = $1", &[CHECK.into()])
+        .await?
+        .map(|mut row| row.next())
+        .transpose()
+}

@@ -1,0 +1,135 @@
+//! The signing keys of an authorization server, and their rotation.
+
+use std::sync::Arc;
+
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use serde_json::{Value, json};
+
+use crate::base::secret::{base64url, random_alphanumeric};
+
+/// One RSA key of 2048 bits.
+pub(super) struct SigningKey {
+    /// `kid`, of 43 characters like Okta's.
+    pub(super) kid: String,
+    pair: RsaKeyPair,
+}
+
+impl SigningKey {
+    fn generate() -> Result<Arc<Self>, Unspecified> {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048)?;
+        Ok(Arc::new(Self { kid: random_alphanumeric(43), pair }))
+    }
+
+    /// RS256 (RFC 7518 section 3.3), in base64url.
+    pub(super) fn sign(&self, message: &str) -> Result<String, Unspecified> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair.sign(
+            &RSA_PKCS1_SHA256,
+            &SystemRandom::new(),
+            message.as_bytes(),
+            &mut signature,
+        )?;
+        Ok(base64url(&signature))
+    }
+
+    fn jwk(&self) -> Option<Value> {
+        let (n, e) = rsa_public_numbers(self.pair.public_key().as_ref())?;
+        Some(json!({
+            "kty": "RSA",
+            "alg": "RS256",
+            "kid": self.kid,
+            "use": "sig",
+            "e": base64url(e),
+            "n": base64url(n),
+        }))
+    }
+}
+
+/// The keys of one authorization server. The first key is made when it is first needed: that takes
+/// a while.
+#[derive(Default)]
+pub(super) struct KeyRing {
+    old: Vec<Arc<SigningKey>>,
+    current: Option<Arc<SigningKey>>,
+    next: Option<Arc<SigningKey>>,
+}
+
+impl KeyRing {
+    /// The key that signs.
+    pub(super) fn current(&mut self) -> Result<Arc<SigningKey>, Unspecified> {
+        match &self.current {
+            Some(key) => Ok(Arc::clone(key)),
+            None => Ok(Arc::clone(self.current.insert(SigningKey::generate()?))),
+        }
+    }
+
+    /// Publishes the key that will sign after the next rotation.
+    pub(super) fn publish_next(&mut self) -> Result<(), Unspecified> {
+        if self.next.is_none() {
+            self.next = Some(SigningKey::generate()?);
+        }
+        Ok(())
+    }
+
+    /// Signs with the next key from now on; the one before stays published.
+    pub(super) fn rotate(&mut self) -> Result<(), Unspecified> {
+        let next = match self.next.take() {
+            Some(next) => next,
+            None => SigningKey::generate()?,
+        };
+        self.old.extend(self.current.replace(next));
+        Ok(())
+    }
+
+    /// Publishes the keys that no longer sign no longer.
+    pub(super) fn drop_old(&mut self) {
+        self.old.clear();
+    }
+
+    /// Whether a rotation is near; Okta then forbids caching.
+    pub(super) fn is_rotating(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// The key set (RFC 7517 section 5).
+    pub(super) fn jwks(&mut self) -> Result<Value, Unspecified> {
+        let current = self.current()?;
+        let published = [Some(&current), self.next.as_ref()];
+        let keys: Vec<Value> =
+            published.into_iter().flatten().chain(&self.old).filter_map(|key| key.jwk()).collect();
+        Ok(json!({ "keys": keys }))
+    }
+}
+
+/// Modulus and exponent out of an `RSAPublicKey` (RFC 8017 appendix A.1.1), without leading zeros.
+/// The library shows them only with a feature that we do not need otherwise.
+fn rsa_public_numbers(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (sequence, _) = der_element(der, 0x30)?;
+    let (modulus, rest) = der_element(sequence, 0x02)?;
+    let (exponent, _) = der_element(rest, 0x02)?;
+    Some((unsigned(modulus), unsigned(exponent)))
+}
+
+/// The content of the first element, which must have this tag, and what follows the element.
+fn der_element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&[found, first], rest) = der.split_first_chunk::<2>()?;
+    if found != tag {
+        return None;
+    }
+    let (length, rest) = match first {
+        0..=0x7f => (usize::from(first), rest),
+        0x81 => rest.split_first().map(|(&length, rest)| (usize::from(length), rest))?,
+        0x82 => rest
+            .split_first_chunk::<2>()
+            .map(|(&length, rest)| (usize::from(u16::from_be_bytes(length)), rest))?,
+        _ => return None,
+    };
+    rest.split_at_checked(length)
+}
+
+fn unsigned(number: &[u8]) -> &[u8] {
+    number.strip_prefix(&[0]).unwrap_or(number)
+}

@@ -1,0 +1,258 @@
+//! Setting up a connection: what an administrator enters is tried out before it is stored.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::base::failure::Failure;
+use crate::base::secret::Secret;
+use crate::base::{Caller, Error, Result};
+use crate::model::connection::{self, Connection, ConnectionState, NewConnection, Policy};
+use crate::upstream::{Settings, oidc};
+
+/// What an administrator enters about an OpenID Connect provider; what is `None` stays as it is.
+#[derive(Debug, Default)]
+pub struct Oidc {
+    /// Our client id at the identity provider.
+    pub client_id: Option<String>,
+    /// Our client secret there.
+    pub client_secret: Option<Secret>,
+    /// The secret that will follow it; `Some(None)` empties the slot.
+    pub next_client_secret: Option<Option<Secret>>,
+    /// A domain, an issuer or a discovery endpoint.
+    pub discovery_endpoint: Option<String>,
+    /// Members of [`oidc::Settings`] that differ from their defaults.
+    pub more: Map<String, Value>,
+}
+
+/// A change of a connection; what is `None` stays as it is.
+#[derive(Debug, Default)]
+pub struct Change {
+    /// What people call it.
+    pub name: Option<String>,
+    /// About the OpenID Connect provider.
+    pub oidc: Option<Oidc>,
+    /// Members of [`Policy`] that are to be different.
+    pub policy: Map<String, Value>,
+    /// Whether people can sign in: `Active` or `Inactive`.
+    pub state: Option<ConnectionState>,
+}
+
+/// A connection as it was stored, and what its administrator should know.
+#[derive(Debug)]
+pub struct Saved {
+    /// The connection.
+    pub connection: Connection,
+    /// What was changed of the input, each as one sentence.
+    pub notes: Vec<String>,
+    /// What the administrator should look at, each as one sentence.
+    pub warnings: Vec<String>,
+}
+
+/// Members of the settings that are not entered but found out.
+const FOUND_OUT: &[&str] = &["protocol", "connection_id", "kind", "issuer", "discovery_endpoint"];
+
+/// Creates a connection, configured if `change.oidc` says how.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it could not work, with the reason; then nothing is stored. Else as
+/// [`connection::create`].
+pub async fn create(
+    app: &App,
+    caller: &Caller,
+    new: NewConnection,
+    change: Change,
+) -> Result<Saved> {
+    let works_here = new.connection_type.oidc_kind().is_some();
+    let found = match &change.oidc {
+        Some(oidc) if works_here => inspect(app, oidc, None).await?,
+        _ => Found::default(),
+    };
+    let (notes, warnings) = (found.notes.clone(), found.warnings.clone());
+    let sealer = Arc::clone(&app.sealer);
+    let connection = app
+        .db
+        .write(caller, async move |tx| {
+            let created = connection::create(tx, &new).await?;
+            let changed = model_change(&created, &change, &found)?;
+            let id = created.id.as_str();
+            connection::change(tx, id, &sealer, changed).await?;
+            switch(tx, id, change.state).await
+        })
+        .await?;
+    Ok(Saved { connection, notes, warnings })
+}
+
+/// Changes a connection.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it could not work, with the reason; then nothing is stored. Else as
+/// [`connection::change`].
+pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Result<Saved> {
+    let wanted = id.to_owned();
+    let known = app.db.read(caller, async move |tx| connection::get(tx, &wanted).await).await?;
+    let found = match &change.oidc {
+        Some(oidc) => inspect(app, oidc, known.settings.as_ref()).await?,
+        None => Found::default(),
+    };
+    let (notes, warnings) = (found.notes.clone(), found.warnings.clone());
+    let sealer = Arc::clone(&app.sealer);
+    let id = id.to_owned();
+    let connection = app
+        .db
+        .write(caller, async move |tx| {
+            let current = connection::get(tx, &id).await?;
+            let changed = model_change(&current, &change, &found)?;
+            connection::change(tx, &id, &sealer, changed).await?;
+            switch(tx, &id, change.state).await
+        })
+        .await?;
+    app.upstream.forget(connection.id.as_str());
+    Ok(Saved { connection, notes, warnings })
+}
+
+/// Switches the connection on or off, where that is asked for.
+async fn switch(
+    tx: &mut crate::db::Tx,
+    id: &str,
+    state: Option<ConnectionState>,
+) -> Result<Connection> {
+    match state {
+        None => connection::get(tx, id).await,
+        Some(ConnectionState::Active) => connection::activate(tx, id).await,
+        Some(ConnectionState::Inactive) => connection::deactivate(tx, id).await,
+        Some(_) => {
+            let message = "A connection can be set to active or inactive.";
+            Err(Error::invalid("invalid_state", "state", message))
+        }
+    }
+}
+
+/// What was found out about an input.
+#[derive(Debug, Default)]
+struct Found {
+    discovered: Option<Discovered>,
+    notes: Vec<String>,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Discovered {
+    discovery_endpoint: String,
+    issuer: String,
+    signing_algorithm: Value,
+}
+
+/// Asks the identity provider, if the input names another one than before.
+async fn inspect(app: &App, oidc: &Oidc, known: Option<&Settings>) -> Result<Found> {
+    let Some(input) = &oidc.discovery_endpoint else { return Ok(Found::default()) };
+    let entered_ca = oidc.more.get("extra_ca").and_then(Value::as_str);
+    let known_ca = known.and_then(|Settings::Oidc(settings)| settings.extra_ca.as_deref());
+    let found = oidc::inspect(&app.upstream, input, entered_ca.or(known_ca)).await;
+    let found = found.map_err(|failure| invalid(&failure))?;
+    let signing_algorithm =
+        serde_json::to_value(found.signing_algorithm).map_err(Error::internal)?;
+    Ok(Found {
+        discovered: Some(Discovered {
+            discovery_endpoint: found.discovery_endpoint,
+            issuer: found.issuer,
+            signing_algorithm,
+        }),
+        notes: found.notes,
+        warnings: found.warnings,
+    })
+}
+
+/// Why an identity provider cannot be used, for the administrator.
+fn invalid(failure: &Failure) -> Error {
+    let mut message = failure.code.for_it().to_owned();
+    if let (Some(expected), Some(received)) = (&failure.expected, &failure.received) {
+        message.push_str(&format!(" Expected: {expected}. Received: {received}."));
+    }
+    if let Some(detail) = &failure.detail {
+        message.push_str(&format!(" ({detail})"));
+    }
+    Error::invalid(failure.code.as_str(), "oidc.discovery_endpoint", message)
+}
+
+/// The change of the noun: settings put together from what is known, found out and entered.
+fn model_change(
+    current: &Connection,
+    change: &Change,
+    found: &Found,
+) -> Result<connection::Change> {
+    let mut wanted = connection::Change {
+        name: change.name.clone(),
+        policy: policy(current, &change.policy)?,
+        ..connection::Change::default()
+    };
+    let Some(entered) = &change.oidc else { return Ok(wanted) };
+    wanted.client_secret = entered.client_secret.clone();
+    wanted.next_client_secret = entered.next_client_secret.clone();
+    wanted.settings = settings(current, entered, found)?;
+    Ok(wanted)
+}
+
+/// The policy with the members that were entered, if any were.
+fn policy(current: &Connection, entered: &Map<String, Value>) -> Result<Option<Policy>> {
+    if entered.is_empty() {
+        return Ok(None);
+    }
+    let mut members = serde_json::to_value(&current.policy).map_err(Error::internal)?;
+    if let Some(members) = members.as_object_mut() {
+        members.extend(entered.clone());
+    }
+    serde_json::from_value(members)
+        .map(Some)
+        .map_err(|error| Error::invalid("invalid_policy", "policy", format!("policy: {error}.")))
+}
+
+/// The settings, or `None` while something needed is missing.
+fn settings(current: &Connection, entered: &Oidc, found: &Found) -> Result<Option<Settings>> {
+    let kind = current.connection_type.oidc_kind();
+    let kind = kind.ok_or_else(|| Error::internal("a connection of a type that does not work"))?;
+    let known = current.settings.as_ref().map(|Settings::Oidc(settings)| settings.clone());
+    let base = match (known, &found.discovered, &entered.client_id) {
+        (Some(known), _, _) => known,
+        (None, Some(found), Some(client_id)) => oidc::Settings::new(
+            current.id.as_str(),
+            client_id,
+            &found.discovery_endpoint,
+            &found.issuer,
+        ),
+        (None, None, None) => return Ok(None),
+        (None, Some(_), None) => return Err(needed("client_id")),
+        (None, None, Some(_)) => return Err(needed("discovery_endpoint")),
+    };
+    let mut members = match serde_json::to_value(oidc::Settings { kind, ..base }) {
+        Ok(Value::Object(members)) => members,
+        _ => return Err(Error::internal("settings that are no object")),
+    };
+    if let Some(client_id) = &entered.client_id {
+        members.insert("client_id".to_owned(), client_id.as_str().into());
+    }
+    if let Some(found) = &found.discovered {
+        members.insert("discovery_endpoint".to_owned(), found.discovery_endpoint.as_str().into());
+        members.insert("issuer".to_owned(), found.issuer.as_str().into());
+        members.insert("signing_algorithm".to_owned(), found.signing_algorithm.clone());
+    }
+    for (name, value) in &entered.more {
+        if FOUND_OUT.contains(&name.as_str()) {
+            let message = format!("`{name}` is found out and cannot be entered.");
+            return Err(Error::invalid("invalid_settings", "oidc", message));
+        }
+        members.insert(name.clone(), value.clone());
+    }
+    let settings: oidc::Settings = serde_json::from_value(Value::Object(members))
+        .map_err(|error| Error::invalid("invalid_settings", "oidc", error.to_string()))?;
+    settings.check()?;
+    Ok(Some(Settings::Oidc(settings)))
+}
+
+fn needed(name: &'static str) -> Error {
+    let field = if name == "client_id" { "oidc.client_id" } else { "oidc.discovery_endpoint" };
+    Error::invalid("missing_setting", field, format!("`oidc.{name}` is needed as well."))
+}

@@ -1,0 +1,229 @@
+//! The second half of a login: from the identity provider back to the application.
+
+use super::answer::Target;
+use super::sign_in::{self, Entering};
+use super::{Memory, Refused, Ticket, consent, memory_place, refuse};
+use crate::app::App;
+use crate::base::failure::{Failure, FailureCode};
+use crate::base::id::SsoSessionId;
+use crate::base::secret::{SecretHash, equal};
+use crate::base::trace::Trace;
+use crate::base::{Caller, Result};
+use crate::model::connection::{self, Connection};
+use crate::model::environment::{self, Environment};
+use crate::model::redirect_uri;
+use crate::model::sso_session::{self, Phase, Take, Taken};
+use crate::upstream::{self, Arrival, Assertion, oidc};
+
+/// What the browser brings back from the identity provider.
+pub struct Return<'a> {
+    /// The part of the path that names the connection.
+    pub external_key: &'a str,
+    /// The query, as it came.
+    pub query: &'a str,
+    /// Finds the browser's cookie for an attempt.
+    pub cookie: &'a (dyn Fn(&SsoSessionId) -> Option<SecretHash> + Sync),
+    /// Finds out whether this browser has agreed to the connection before.
+    pub agreed: &'a (dyn Fn(&Connection) -> bool + Sync),
+}
+
+/// How the second half ended.
+#[derive(Debug)]
+pub enum Finished {
+    /// The browser goes to the application, with a code.
+    Answered {
+        /// Where it goes.
+        location: String,
+        /// The attempt, whose cookie is no longer needed.
+        session_id: SsoSessionId,
+    },
+    /// The person is asked whether to continue.
+    Asked(consent::Question),
+}
+
+/// An attempt that was taken, with what is needed to judge it.
+pub(super) struct Attempt {
+    pub(super) taken: Taken,
+    pub(super) environment: Environment,
+    pub(super) connection: Option<Connection>,
+    pub(super) redirect_is_registered: bool,
+}
+
+/// Finishes a login.
+///
+/// # Errors
+///
+/// [`Refused`]; recorded, once the attempt is known.
+pub async fn finish(app: &App, back: Return<'_>) -> Result<Finished, Refused> {
+    let (state, arrival) = oidc::Arrival::parse(back.query).map_err(Refused::unrecorded)?;
+    let ticket = state.as_deref().and_then(Ticket::parse);
+    let ticket = ticket.ok_or_else(|| Refused::unrecorded(FailureCode::StateInvalid))?;
+    let attempt = take(app, &ticket, Phase::Departed).await?;
+    let mut trace = Trace::resume(app.clock.clone(), attempt.taken.steps.clone());
+    let place = memory_place(&attempt.taken.id, &attempt.environment.id);
+    let memory = Memory::<upstream::Memory>::open(app, place, &attempt.taken.memory_sealed)?;
+    let target = Target {
+        redirect_uri: attempt.taken.redirect_uri.clone(),
+        app_state: memory.app_state.clone(),
+    };
+    let names = (attempt.environment.id.clone(), attempt.taken.id.clone());
+    let cookie = (back.cookie)(&attempt.taken.id);
+    let outcome = match judge(app, &attempt, (back.external_key, cookie), &mut trace) {
+        Ok(connection) => {
+            let arrival = Arrival::Oidc(arrival);
+            let step = Step { memory: &memory, arrival: &arrival, agreed: back.agreed };
+            go_on(app, (&attempt, connection), step, (&target, &mut trace)).await
+        }
+        Err(failure) => Err(failure),
+    };
+    match outcome {
+        Ok(finished) => Ok(finished),
+        Err(failure) => {
+            let target = may_answer(&failure, &attempt).then_some(&target);
+            Err(refuse(app, (&names.0, &names.1), failure, trace, target).await)
+        }
+    }
+}
+
+/// Whether the application may be told: not if its redirect URI is gone.
+fn may_answer(failure: &Failure, attempt: &Attempt) -> bool {
+    attempt.redirect_is_registered && failure.code != FailureCode::RedirectRevoked
+}
+
+/// Takes the attempt and commits that before anything is judged: whatever follows, nobody can come
+/// with the same ticket again.
+pub(super) async fn take(app: &App, ticket: &Ticket, phase: Phase) -> Result<Attempt, Refused> {
+    let (id, secret) = (ticket.id.clone(), ticket.secret.hash());
+    let taken = app
+        .db
+        .write(&Caller::anonymous(), async move |tx| {
+            Ok(match sso_session::take(tx, &id, &secret, phase).await? {
+                Take::Taken(taken) => Ok(Attempt {
+                    environment: environment::current(tx).await?,
+                    connection: connection::find(tx, taken.connection_id.as_str()).await?,
+                    redirect_is_registered: redirect_uri::find_match(tx, &taken.redirect_uri)
+                        .await?
+                        .is_some(),
+                    taken: *taken,
+                }),
+                Take::Unknown => Err(FailureCode::StateInvalid),
+                Take::Consumed => Err(FailureCode::FlowConsumed),
+                Take::TimedOut => Err(FailureCode::FlowExpired),
+            })
+        })
+        .await?;
+    taken.map_err(Refused::unrecorded)
+}
+
+/// The checks that need no network: of the browser, the time and the connection.
+pub(super) fn judge<'a>(
+    app: &App,
+    attempt: &'a Attempt,
+    (external_key, cookie): (&str, Option<SecretHash>),
+    trace: &mut Trace,
+) -> Result<&'a Connection, Failure> {
+    let taken = &attempt.taken;
+    if !cookie.is_some_and(|hash| equal(hash.as_bytes(), &taken.browser_hash)) {
+        return Err(Failure::mismatch(
+            FailureCode::BrowserBindingFailed,
+            "the browser that began the login",
+            "another one, or one without its cookie",
+        ));
+    }
+    trace.did("callback.browser", "the browser that began the login came back");
+    if app.clock.now() >= taken.expires_at {
+        return Err(Failure::mismatch(
+            FailureCode::FlowExpired,
+            format!("before {}", taken.expires_at),
+            app.clock.now().to_string(),
+        ));
+    }
+    let connection = attempt.connection.as_ref().ok_or_else(|| {
+        Failure::with_detail(FailureCode::ConnectionUnlinked, "the connection was deleted")
+    })?;
+    if connection.external_key != external_key {
+        return Err(Failure::mismatch(
+            FailureCode::ConnectionStateMismatch,
+            connection.callback_path(),
+            "the redirect URI of another connection",
+        ));
+    }
+    if !attempt.redirect_is_registered {
+        return Err(FailureCode::RedirectRevoked.into());
+    }
+    unchanged(taken, connection)?;
+    trace.did("callback.connection", "the connection is as it was when the login began");
+    Ok(connection)
+}
+
+/// Whether the connection can still be used, and is what the login began with.
+pub(super) fn unchanged(taken: &Taken, connection: &Connection) -> Result<(), Failure> {
+    if !connection.state.is_usable() {
+        return Err(Failure::mismatch(
+            FailureCode::ConnectionUnlinked,
+            "active or validating",
+            connection.state.as_str(),
+        ));
+    }
+    if connection.version != taken.connection_version {
+        return Err(Failure::mismatch(
+            FailureCode::ConnectionChanged,
+            format!("version {}", taken.connection_version),
+            format!("version {}", connection.version),
+        ));
+    }
+    Ok(())
+}
+
+/// What the browser brought, and what was remembered.
+struct Step<'a> {
+    memory: &'a Memory<upstream::Memory>,
+    arrival: &'a Arrival,
+    agreed: &'a (dyn Fn(&Connection) -> bool + Sync),
+}
+
+/// Asks the identity provider, and lets the person in or asks whether to continue.
+async fn go_on(
+    app: &App,
+    (attempt, connection): (&Attempt, &Connection),
+    step: Step<'_>,
+    (target, trace): (&Target, &mut Trace),
+) -> Result<Finished, Failure> {
+    let assertion = assert(app, connection, &step, trace).await?;
+    let entering = Entering {
+        session_id: attempt.taken.id.clone(),
+        environment_id: attempt.environment.id.clone(),
+        connection_id: connection.id.clone(),
+        connection_version: attempt.taken.connection_version,
+        code_challenge: attempt.taken.code_challenge.clone(),
+        role_mode: attempt.environment.settings.role_mode,
+        target: target.clone(),
+        assertion,
+    };
+    let idp_initiated = step.memory.idp_initiated;
+    let consent = attempt.environment.settings.signin_consent;
+    let needed = consent::is_needed(consent, connection, idp_initiated);
+    if needed && (idp_initiated || !(step.agreed)(connection)) {
+        return consent::ask(app, connection, entering, trace).await.map(Finished::Asked);
+    }
+    sign_in::enter(app, entering, trace).await
+}
+
+/// The part with the network: what the identity provider vouches for. No transaction is open.
+async fn assert(
+    app: &App,
+    connection: &Connection,
+    step: &Step<'_>,
+    trace: &mut Trace,
+) -> Result<Assertion, Failure> {
+    let settings = connection.settings.as_ref().ok_or(FailureCode::ConnectionUnlinked)?;
+    let secrets = connection.secrets(&app.sealer).map_err(|error| super::failure_of(&error))?;
+    let redirect_uri = app.callback_uri(connection);
+    let back = upstream::Return {
+        memory: &step.memory.step,
+        arrival: step.arrival,
+        redirect_uri: &redirect_uri,
+        secrets: &secrets,
+    };
+    upstream::finish(&app.upstream, settings, back, trace).await
+}

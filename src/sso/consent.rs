@@ -1,0 +1,134 @@
+//! Asking the person whether to continue: who signs in through an identity provider that could be
+//! anybody's sees once per browser whose it is.
+
+use super::answer::Target;
+use super::callback::{Finished, judge, take};
+use super::sign_in::{self, Entering};
+use super::{Memory, Refused, Ticket, failure_of, memory_place, refuse, system};
+use crate::app::App;
+use crate::base::Result;
+use crate::base::failure::{Failure, FailureCode};
+use crate::base::id::SsoSessionId;
+use crate::base::secret::{Secret, SecretHash};
+use crate::base::trace::Trace;
+use crate::model::connection::Connection;
+use crate::model::environment::SigninConsent;
+use crate::model::sso_session::{self, Phase};
+use crate::upstream::oidc::Kind;
+
+/// What the person is asked.
+#[derive(Debug)]
+pub struct Question {
+    /// The attempt.
+    pub session_id: SsoSessionId,
+    /// What the form sends back.
+    pub ticket: Secret,
+    /// Who is about to be signed in.
+    pub email: String,
+    /// Who vouches for it.
+    pub issuer: String,
+    /// What the connection is called.
+    pub connection_name: String,
+}
+
+/// An answer that lets the person in, and the connection that this browser has now agreed to.
+#[derive(Debug)]
+pub struct Agreed {
+    /// How the login ended.
+    pub finished: Finished,
+    /// The connection's callback key.
+    pub external_key: String,
+}
+
+/// Whether the environment wants people of this connection to be asked.
+pub(super) fn is_needed(
+    consent: SigninConsent,
+    connection: &Connection,
+    idp_initiated: bool,
+) -> bool {
+    let generic = connection.connection_type.oidc_kind() == Some(Kind::GenericOidc);
+    match consent {
+        _ if idp_initiated => true,
+        SigninConsent::Always => true,
+        SigninConsent::GenericConnections => generic,
+        SigninConsent::Never => false,
+    }
+}
+
+/// Keeps the person's entry, sealed, until the form comes back.
+pub(super) async fn ask(
+    app: &App,
+    connection: &Connection,
+    entering: Entering,
+    trace: &mut Trace,
+) -> Result<Question, Failure> {
+    let ticket = Ticket::new(entering.session_id.clone());
+    let question = Question {
+        session_id: entering.session_id.clone(),
+        ticket: Secret::new(ticket.text()),
+        email: entering.assertion.profile.email.as_str().to_owned(),
+        issuer: entering.assertion.issuer.clone(),
+        connection_name: connection.name.clone(),
+    };
+    let environment_id = entering.environment_id.clone();
+    let place = memory_place(&ticket.id, &environment_id);
+    let memory = Memory {
+        app_state: entering.target.app_state.clone(),
+        idp_initiated: false,
+        step: entering.clone(),
+    };
+    let sealed = memory.seal(app, place).map_err(|error| failure_of(&error))?;
+    trace.did("consent.asked", "the person is asked whether to continue");
+    let (trace, secret) = (trace.clone(), ticket.secret.hash());
+    app.db
+        .write(&system(&environment_id), async move |tx| {
+            sso_session::ask_consent(tx, &ticket.id, (&secret, &sealed), &trace).await
+        })
+        .await
+        .map_err(|error| failure_of(&error))?;
+    Ok(question)
+}
+
+/// Goes on with the person's answer.
+///
+/// # Errors
+///
+/// [`Refused`] if the person declined, or the form is not ours, not this browser's or too late.
+pub async fn answer(
+    app: &App,
+    (ticket, agrees): (&str, bool),
+    cookie: &(dyn Fn(&SsoSessionId) -> Option<SecretHash> + Sync),
+) -> Result<Agreed, Refused> {
+    let ticket =
+        Ticket::parse(ticket).ok_or_else(|| Refused::unrecorded(FailureCode::ConsentInvalid))?;
+    let attempt = take(app, &ticket, Phase::Consent).await.map_err(|mut refused| {
+        if refused.failure.code != FailureCode::Unavailable {
+            refused.failure = FailureCode::ConsentInvalid.into();
+        }
+        refused
+    })?;
+    let mut trace = Trace::resume(app.clock.clone(), attempt.taken.steps.clone());
+    let place = memory_place(&attempt.taken.id, &attempt.environment.id);
+    let memory = Memory::<Entering>::open(app, place, &attempt.taken.memory_sealed)?;
+    let target: Target = memory.step.target.clone();
+    let external_key = match &attempt.connection {
+        Some(connection) => connection.external_key.clone(),
+        None => String::new(),
+    };
+    let names = (attempt.environment.id.clone(), attempt.taken.id.clone());
+    let outcome = match judge(app, &attempt, (&external_key, cookie(&names.1)), &mut trace) {
+        Ok(_) if agrees => {
+            trace.did("consent.given", "the person continues");
+            sign_in::enter(app, memory.step, &mut trace).await
+        }
+        Ok(_) => Err(FailureCode::SigninConsentDenied.into()),
+        Err(failure) => Err(failure),
+    };
+    match outcome {
+        Ok(finished) => Ok(Agreed { finished, external_key }),
+        Err(failure) => {
+            let target = attempt.redirect_is_registered.then_some(&target);
+            Err(refuse(app, (&names.0, &names.1), failure, trace, target).await)
+        }
+    }
+}

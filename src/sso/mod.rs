@@ -1,0 +1,189 @@
+//! The login, from the application's request to the profile: flows of several units of work with
+//! the network between them, but never within one.
+
+pub mod answer;
+pub mod authorize;
+pub mod callback;
+pub mod consent;
+pub mod initiate;
+pub mod profile;
+pub mod sign_in;
+pub mod sweep;
+pub mod token;
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::base::failure::{Failure, FailureCode};
+use crate::base::id::{EnvironmentId, SsoSessionId};
+use crate::base::secret::Secret;
+use crate::base::trace::Trace;
+use crate::base::{Caller, Error, Result};
+use crate::model::sso_session;
+use crate::seal::Place;
+
+/// A login that ended with a failure.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub failure: Failure,
+    /// The reference number under which operators find the attempt, if it was recorded.
+    pub session_id: Option<SsoSessionId>,
+    /// Where the browser goes; `None`: it stays on our own page, since going on would be unsafe.
+    pub location: Option<String>,
+}
+
+impl Refused {
+    /// A failure of which nothing is recorded.
+    fn unrecorded(failure: impl Into<Failure>) -> Self {
+        Self { failure: failure.into(), session_id: None, location: None }
+    }
+}
+
+impl From<Error> for Refused {
+    /// What the database or our own code could not do: told on our own page.
+    fn from(error: Error) -> Self {
+        Self::unrecorded(failure_of(&error))
+    }
+}
+
+/// Logs an error of ours and finds the words for it.
+fn failure_of(error: &Error) -> Failure {
+    match error {
+        Error::Unavailable(_) => {
+            tracing::warn!(error = error.chain(), "a login met an unavailable part");
+            FailureCode::Unavailable.into()
+        }
+        _ => {
+            tracing::error!(error = error.chain(), "a login met a fault");
+            FailureCode::Internal.into()
+        }
+    }
+}
+
+/// What a login remembers while the browser is away. Stored sealed.
+#[derive(Debug, Serialize, Deserialize)]
+struct Memory<T> {
+    /// The application's `state`, as percent-encoded bytes.
+    app_state: Option<String>,
+    /// Whether this login began at the identity provider, and so always asks for consent.
+    #[serde(default)]
+    idp_initiated: bool,
+    /// What the next step needs.
+    step: T,
+}
+
+impl<T: Serialize + serde::de::DeserializeOwned> Memory<T> {
+    fn seal(&self, app: &App, place: Place<'_>) -> Result<Vec<u8>> {
+        app.sealer.seal(place, &serde_json::to_vec(self).map_err(Error::internal)?)
+    }
+
+    fn open(app: &App, place: Place<'_>, sealed: &[u8]) -> Result<Self> {
+        let bytes = app.sealer.open(place, sealed)?;
+        serde_json::from_slice(&bytes).map_err(Error::internal)
+    }
+}
+
+/// The place of a login's memory.
+fn memory_place<'a>(id: &'a SsoSessionId, environment_id: &'a EnvironmentId) -> Place<'a> {
+    Place {
+        table: "sso_sessions",
+        row: id.as_str(),
+        column: "memory",
+        environment: environment_id.as_str(),
+    }
+}
+
+/// What a login is handed back by: the session's id, which is no secret, and a secret.
+///
+/// It goes out as `state` and as the consent form's ticket: the 26 characters of the id's ULID, then
+/// 43 of base64url.
+#[derive(Debug)]
+pub struct Ticket {
+    id: SsoSessionId,
+    secret: Secret,
+}
+
+impl Ticket {
+    fn new(id: SsoSessionId) -> Self {
+        Self { id, secret: Secret::random("") }
+    }
+
+    fn text(&self) -> String {
+        format!("{}{}", &self.id.as_str()[SsoSessionId::PREFIX.len()..], self.secret.expose())
+    }
+
+    /// Reads what came back.
+    fn parse(text: &str) -> Option<Self> {
+        let (ulid, secret) = text.split_at_checked(26)?;
+        let id = SsoSessionId::parse(&format!("{}{ulid}", SsoSessionId::PREFIX))?;
+        let fits = secret.len() == 43
+            && secret.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        fits.then(|| Self { id, secret: Secret::new(secret) })
+    }
+}
+
+/// Who goes on with a login: the environment is known, the person is not.
+fn system(environment_id: &EnvironmentId) -> Caller {
+    Caller::system(environment_id.clone())
+}
+
+/// Ends an attempt with a failure: in the trace, in an event, and in the answer, which goes to the
+/// application only where `target` allows it.
+async fn refuse(
+    app: &App,
+    (environment_id, id): (&EnvironmentId, &SsoSessionId),
+    failure: Failure,
+    mut trace: Trace,
+    target: Option<&answer::Target>,
+) -> Refused {
+    trace.failed(&failure);
+    tracing::info!(
+        sso_session = id.as_str(),
+        reason = failure.code.as_str(),
+        "a login was refused"
+    );
+    let (session_id, recorded) = (id.clone(), failure.clone());
+    let stored = app
+        .db
+        .write(&system(environment_id), async move |tx| {
+            sso_session::fail(tx, &session_id, &recorded, (None, Some(&trace))).await
+        })
+        .await;
+    if let Err(error) = stored {
+        tracing::error!(error = error.chain(), "a failure was not recorded");
+    }
+    let location = target.and_then(|target| target.refusal(&failure, Some(id)));
+    Refused { failure, session_id: Some(id.clone()), location }
+}
+
+/// Records an attempt that failed before anybody was sent to an identity provider.
+async fn refuse_unstarted(
+    app: &App,
+    environment_id: &EnvironmentId,
+    attempt: sso_session::Refusal,
+    (failure, mut trace): (Failure, Trace),
+) -> Refused {
+    trace.failed(&failure);
+    let id = attempt.id.clone();
+    tracing::info!(
+        sso_session = id.as_str(),
+        reason = failure.code.as_str(),
+        "a login was refused"
+    );
+    let recorded = failure.clone();
+    let stored = app
+        .db
+        .write(&system(environment_id), async move |tx| {
+            sso_session::refuse(tx, &attempt, &recorded, &trace).await
+        })
+        .await;
+    let session_id = match stored {
+        Ok(()) => Some(id),
+        Err(error) => {
+            tracing::error!(error = error.chain(), "a failure was not recorded");
+            None
+        }
+    };
+    Refused { failure, session_id, location: None }
+}

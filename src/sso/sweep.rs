@@ -1,0 +1,81 @@
+//! What time ends: attempts that nobody finished, and rows that nobody needs any more. In small
+//! units, so that no login waits for them.
+
+use crate::app::App;
+use crate::base::time::Timestamp;
+use crate::base::{Caller, Result};
+use crate::db::Tx;
+use crate::model::{access_token, authorization_code, event, sso_session};
+
+/// How many rows one unit ends or forgets.
+const BATCH: i64 = 500;
+/// A day, in milliseconds.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Closes attempts that nobody finished in time; returns how many.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
+pub async fn time_out(app: &App) -> Result<usize> {
+    let mut closed = 0;
+    loop {
+        let batch = app
+            .db
+            .write(&Caller::anonymous(), async |tx| sso_session::time_out(tx, 100).await)
+            .await?;
+        closed += batch;
+        if batch < 100 {
+            return Ok(closed);
+        }
+    }
+}
+
+/// Forgets codes, tokens, attempts and events whose time is over; returns how many rows.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
+pub async fn purge(app: &App) -> Result<u64> {
+    let now = app.clock.now();
+    let ago = |ms: i64| now.plus_ms(-ms);
+    let mut purged = 0;
+    let plan: [(Kind, Timestamp); 4] = [
+        (Kind::Codes, ago(authorization_code::MEMORY_MS)),
+        (Kind::Tokens, ago(authorization_code::MEMORY_MS)),
+        (Kind::Sessions, ago(app.config.sso_session_retention_days * DAY_MS)),
+        (Kind::Events, ago(app.config.event_retention_days * DAY_MS)),
+    ];
+    for (kind, before) in plan {
+        loop {
+            let count = app
+                .db
+                .write(&Caller::anonymous(), async move |tx| kind.purge(tx, before).await)
+                .await?;
+            purged += count;
+            if count < BATCH.unsigned_abs() {
+                break;
+            }
+        }
+    }
+    Ok(purged)
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Codes,
+    Tokens,
+    Sessions,
+    Events,
+}
+
+impl Kind {
+    async fn purge(self, tx: &mut Tx, before: Timestamp) -> Result<u64> {
+        match self {
+            Self::Codes => authorization_code::purge(tx, before, BATCH).await,
+            Self::Tokens => access_token::purge(tx, before, BATCH).await,
+            Self::Sessions => sso_session::purge(tx, before, BATCH).await,
+            Self::Events => event::purge(tx, before, BATCH).await,
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! `POST /sso/token`: from the application's code to an access token and the profile.
+
+use super::failure_of;
+use crate::app::App;
+use crate::base::id::EnvironmentId;
+use crate::base::secret::{Secret, SecretHash, base64url, equal, sha256};
+use crate::base::{Caller, Error, Result};
+use crate::db::Tx;
+use crate::model::access_token;
+use crate::model::authorization_code::{self, AuthorizationCode, Take};
+use crate::model::profile::{self, Profile};
+use crate::model::{api_key, connection, environment, sso_session};
+
+/// What the application sends (RFC 6749 section 4.1.3).
+#[derive(Debug, Default)]
+pub struct Request {
+    /// `authorization_code`.
+    pub grant_type: Option<String>,
+    /// The environment's client id.
+    pub client_id: Option<String>,
+    /// An API key of the environment.
+    pub client_secret: Option<Secret>,
+    /// The code.
+    pub code: Option<Secret>,
+    /// The PKCE verifier (RFC 7636 section 4.5).
+    pub code_verifier: Option<Secret>,
+    /// If it is sent, it must be what the login began with.
+    pub redirect_uri: Option<String>,
+    /// The `Idempotency-Key` header: a repeated request gets the same answer.
+    pub idempotency_key: Option<String>,
+}
+
+/// An access token and whose it is.
+#[derive(Debug)]
+pub struct Granted {
+    /// The token, good for [`access_token::LIFETIME_S`] seconds.
+    pub access_token: Secret,
+    /// The profile.
+    pub profile: Profile,
+}
+
+/// Why there is no token, in the words of RFC 6749 section 5.2.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// A parameter is missing or malformed.
+    #[error("{0}")]
+    InvalidRequest(&'static str),
+    /// The client is unknown, or its secret is wrong.
+    #[error("Invalid client ID or secret.")]
+    InvalidClient,
+    /// The code is not good, whatever the reason: that goes to the log.
+    #[error("The code has expired or has already been used.")]
+    InvalidGrant,
+    /// Only `authorization_code` is supported.
+    #[error("The grant type is not supported; use authorization_code.")]
+    UnsupportedGrantType,
+    /// The database or something else does not answer now.
+    #[error("The service is not available at this moment.")]
+    Unavailable,
+    /// A fault of ours.
+    #[error("An internal error.")]
+    Internal,
+}
+
+impl From<Error> for TokenError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable(_) => {
+                failure_of(&error);
+                Self::Unavailable
+            }
+            _ => {
+                failure_of(&error);
+                Self::Internal
+            }
+        }
+    }
+}
+
+/// Who asks, and whether a secret proved it.
+struct Client {
+    environment_id: EnvironmentId,
+    is_public: bool,
+}
+
+/// Redeems a code.
+///
+/// The client is authenticated before the code is touched, so that a stranger cannot spend it. Then
+/// one unit takes the code, judges it and grants the token; a refusal is a value and not an error of
+/// that unit, so the code stays spent whatever the judgement.
+///
+/// # Errors
+///
+/// [`TokenError`]; after the client was authenticated, the code is spent even so.
+pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> {
+    match request.grant_type.as_deref() {
+        Some("authorization_code") => {}
+        None => return Err(TokenError::InvalidRequest("Missing required parameter: grant_type.")),
+        Some(_) => return Err(TokenError::UnsupportedGrantType),
+    }
+    let missing = |name| Err(TokenError::InvalidRequest(name));
+    let Some(client_id) = request.client_id.clone() else {
+        return missing("Missing required parameter: client_id.");
+    };
+    let Some(code) = request.code.clone() else {
+        return missing("Missing required parameter: code.");
+    };
+    let secret = request.client_secret.as_ref().map(Secret::hash);
+    let client = app
+        .db
+        .read(&Caller::anonymous(), async move |tx| authenticate(tx, &client_id, secret).await)
+        .await?
+        .ok_or(TokenError::InvalidClient)?;
+    let fingerprint = fingerprint(&request, &client, &code);
+    let token = access_token(app, &request, &code);
+    let redeeming = Redeeming { request, client, code, fingerprint, token };
+    let (granted, token) = app
+        .db
+        .write(&Caller::anonymous(), async move |tx| {
+            Ok((redeeming.run(tx).await?, redeeming.token.clone()))
+        })
+        .await?;
+    match granted {
+        Ok(profile) => Ok(Granted { access_token: token, profile }),
+        Err(reason) => {
+            tracing::info!(reason, "a code was refused");
+            Err(TokenError::InvalidGrant)
+        }
+    }
+}
+
+/// Finds the client, and whether its secret is right. A client without a secret is let through only
+/// if its environment says that it is public; then the code must be bound to a verifier.
+async fn authenticate(
+    tx: &mut Tx,
+    client_id: &str,
+    secret: Option<SecretHash>,
+) -> Result<Option<Client>> {
+    if client_id.len() > 128 || client_id.contains('\0') {
+        return Ok(None);
+    }
+    let Some(environment) = environment::find_by_client_id(tx, client_id).await? else {
+        return Ok(None);
+    };
+    let client = Client { environment_id: environment.id, is_public: secret.is_none() };
+    Ok(match secret {
+        Some(hash) => api_key::find_by_hash(tx, &hash)
+            .await?
+            .filter(|(environment_id, _)| *environment_id == client.environment_id)
+            .map(|_| client),
+        None => environment.settings.public_client.then_some(client),
+    })
+}
+
+/// A hash by which a repetition of this very request is known. Without an idempotency key, no two
+/// requests are the same.
+fn fingerprint(request: &Request, client: &Client, code: &Secret) -> SecretHash {
+    let Some(key) = &request.idempotency_key else {
+        return Secret::random("").hash();
+    };
+    let none = String::new();
+    let verifier = request.code_verifier.as_ref().map_or("", Secret::expose);
+    let redirect_uri = request.redirect_uri.as_ref().unwrap_or(&none);
+    let parts = [key, client.environment_id.as_str(), code.expose(), verifier, redirect_uri];
+    // Lengths in front, so that parts cannot shift into each other.
+    let text: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
+    SecretHash::of(&text)
+}
+
+/// The token for this request: the same one for its repetition, although only a hash is stored.
+fn access_token(app: &App, request: &Request, code: &Secret) -> Secret {
+    match &request.idempotency_key {
+        Some(key) => {
+            let parts = [code.expose().as_bytes(), key.as_bytes()];
+            Secret::new(base64url(&app.sealer.authenticate("access token", &parts)))
+        }
+        None => Secret::random(""),
+    }
+}
+
+/// One unit: takes the code, judges it, grants the token.
+struct Redeeming {
+    request: Request,
+    client: Client,
+    code: Secret,
+    fingerprint: SecretHash,
+    token: Secret,
+}
+
+impl Redeeming {
+    async fn run(&self, tx: &mut Tx) -> Result<Result<Profile, &'static str>> {
+        let hash = self.code.hash();
+        let (code, is_repeated) =
+            match authorization_code::take(tx, &hash, &self.fingerprint).await? {
+                Take::Taken(code) => (code, false),
+                Take::Repeated(code) => (code, true),
+                Take::Replayed(code) => {
+                    access_token::revoke_by_code(tx, &hash).await?;
+                    tracing::warn!(
+                        sso_session = code.sso_session_id.as_str(),
+                        reason = "code_replay",
+                        "a code came twice: what it gave is revoked"
+                    );
+                    return Ok(Err("code_replay"));
+                }
+                Take::Unknown => return Ok(Err("code_unknown")),
+            };
+        if code.environment_id != self.client.environment_id {
+            access_token::revoke_by_code(tx, &hash).await?;
+            return Ok(Err("code_wrong_client"));
+        }
+        if let Err(reason) = self.judge(tx, &code) {
+            return Ok(Err(reason));
+        }
+        tx.enter(&code.environment_id);
+        let usable = connection::find(tx, code.connection_id.as_str())
+            .await?
+            .is_some_and(|connection| connection.state.is_usable());
+        if !usable {
+            return Ok(Err("connection_inactive"));
+        }
+        if is_repeated {
+            let good = access_token::find_profile(tx, &self.token.hash()).await?;
+            return Ok(good.ok_or("code_replay"));
+        }
+        access_token::issue(tx, &self.token, &hash, &code).await?;
+        sso_session::succeed(tx, &code.sso_session_id).await?;
+        profile::get(tx, &code.profile_id).await.map(Ok)
+    }
+
+    /// The checks of a code that is ours.
+    fn judge(&self, tx: &Tx, code: &AuthorizationCode) -> Result<(), &'static str> {
+        if tx.now() >= code.expires_at {
+            return Err("code_expired");
+        }
+        if self.request.redirect_uri.as_ref().is_some_and(|uri| *uri != code.redirect_uri) {
+            return Err("redirect_uri_differs");
+        }
+        match (&code.code_challenge, &self.request.code_verifier) {
+            (None, None) if self.client.is_public => Err("public_client_without_pkce"),
+            (None, None) => Ok(()),
+            (None, Some(_)) => Err("pkce_downgrade"),
+            (Some(_), None) => Err("code_verifier_missing"),
+            (Some(challenge), Some(verifier)) if proves(verifier, challenge) => Ok(()),
+            (Some(_), Some(_)) => Err("code_verifier_wrong"),
+        }
+    }
+}
+
+/// Whether a verifier is well-formed and belongs to the challenge (RFC 7636 sections 4.1 and 4.6).
+fn proves(verifier: &Secret, challenge: &str) -> bool {
+    let text = verifier.expose();
+    let unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    (43..=128).contains(&text.len())
+        && text.bytes().all(unreserved)
+        && equal(base64url(&sha256(text.as_bytes())).as_bytes(), challenge.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cod_06_the_example_of_rfc_7636_appendix_b_holds() {
+        let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        let proves = |verifier: &str| proves(&Secret::new(verifier), challenge);
+        assert!(proves("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"));
+        assert!(!proves("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXl"));
+        assert!(!proves(""));
+    }
+}

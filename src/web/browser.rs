@@ -1,0 +1,48 @@
+//! Who the browser is, as far as it tells.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::ConnectInfo;
+use http::HeaderMap;
+use http::header::USER_AGENT;
+use http::request::Parts;
+
+use crate::app::App;
+use crate::base::address::unmapped;
+use crate::model::sso_session::Browser;
+
+/// How much of a `User-Agent` is kept, in bytes.
+const MAX_USER_AGENT: usize = 512;
+
+/// The browser of a request.
+pub fn of(app: &App, parts: &Parts) -> Browser {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    Browser {
+        ip_address: peer.map(|peer| client_address(app, peer, &parts.headers).to_string()),
+        user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
+    }
+}
+
+/// The address of the client. `X-Forwarded-For` counts only as far as trusted proxies wrote it:
+/// read from its end, the first address that is not one of theirs.
+fn client_address(app: &App, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let trusted = |address: IpAddr| {
+        let address = unmapped(address);
+        app.config.trusted_proxies.iter().any(|range| range.contains(address))
+    };
+    let mut client = unmapped(peer);
+    if !trusted(client) {
+        return client;
+    }
+    let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).collect();
+    for hop in hops.iter().rev() {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        client = unmapped(address);
+        if !trusted(client) {
+            break;
+        }
+    }
+    client
+}

@@ -1,0 +1,143 @@
+//! A fresh database, an environment with a key, and a client that speaks to the router.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+use vestibule::app::App;
+use vestibule::base::Caller;
+use vestibule::base::secret::Secret;
+use vestibule::base::time::Clock;
+use vestibule::config::{Config, Sources};
+use vestibule::model::api_key::{self, NewApiKey};
+use vestibule::model::environment::{self, Kind, NewEnvironment};
+use vestibule::outbound::Outbound;
+use vestibule::seal::Sealer;
+use vestibule::upstream::Upstream;
+
+use crate::support::{Fixture, TestDb};
+
+/// A server with one environment and its key.
+pub struct World {
+    pub app: App,
+    pub router: Router,
+    pub clock: Clock,
+    pub key: String,
+    _database: TestDb,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    #[allow(dead_code, reason = "for the tests of headers")]
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|_| panic!("no JSON: {} {:?}", self.status, self.text))
+    }
+
+    /// The body as JSON, where this status is expected.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        if self.text.is_empty() { Value::Null } else { self.json() }
+    }
+}
+
+impl Fixture for World {
+    async fn on(database: TestDb) -> Self {
+        let clock = Clock::system();
+        let config = Config::read(&Sources::collect(None, &[]).unwrap()).unwrap();
+        let outbound = Outbound::new(&config.outbound).unwrap();
+        let app = App {
+            config: Arc::new(config),
+            db: database.open(clock.clone()).await,
+            clock: clock.clone(),
+            sealer: Arc::new(Sealer::from_text(&Secret::random("")).unwrap()),
+            upstream: Upstream::new(outbound, clock.clone()),
+            authorize_rate: Arc::new(vestibule::base::rate::Limiter::new(1000)),
+        };
+        let router = vestibule::api::router(app.clone());
+        let key = new_environment(&app, Kind::Sandbox).await;
+        Self { app, router, clock, key, _database: database }
+    }
+}
+
+impl World {
+    /// The same server, with the key of a production environment.
+    pub async fn in_production(mut self) -> Self {
+        self.key = new_environment(&self.app, Kind::Production).await;
+        self
+    }
+
+    /// The key of another environment on the same server.
+    pub async fn other_key(&self) -> String {
+        new_environment(&self.app, Kind::Sandbox).await
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        // The next thing happens a moment later, so that ids sort as they were made.
+        self.clock.advance_ms(1);
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    pub async fn call(&self, key: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {key}"));
+        let request = match body {
+            Some(body) => request
+                .header("content-type", "application/json")
+                .body(Body::from(body.to_string())),
+            None => request.body(Body::empty()),
+        };
+        self.send(request.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(&self.key, Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(&self.key, Method::POST, path, Some(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.call(&self.key, Method::PUT, path, Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call(&self.key, Method::PATCH, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.call(&self.key, Method::DELETE, path, None).await
+    }
+}
+
+async fn new_environment(app: &App, kind: Kind) -> String {
+    app.db
+        .write(&Caller::anonymous(), async move |tx| {
+            environment::create(tx, &NewEnvironment { name: "Test".to_owned(), kind }).await?;
+            let new = NewApiKey { name: "Tests".to_owned(), expires_at: None };
+            let (_, secret) = api_key::create(tx, &new).await?;
+            Ok(secret.expose().to_owned())
+        })
+        .await
+        .unwrap()
+}

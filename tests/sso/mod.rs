@@ -1,0 +1,3 @@
+//! Logins, from the application's request to its profile.
+
+mod login;

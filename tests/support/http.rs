@@ -1,0 +1,168 @@
+//! A small HTTP client: one request as it is written here, no redirects, no guesses.
+
+use std::collections::BTreeMap;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
+use hyper::{HeaderMap, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use url::{Url, form_urlencoded};
+
+/// A request in the making.
+pub struct Request {
+    url: Url,
+    /// The target as it is sent, where it is not that of the URL.
+    target: Option<String>,
+    method: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Request {
+    pub fn new(method: &str, url: &Url) -> Self {
+        let (method, url) = (method.to_owned(), url.clone());
+        Self { url, target: None, method, headers: Vec::new(), body: Vec::new() }
+    }
+
+    pub fn get(url: &Url) -> Self {
+        Self::new("GET", url)
+    }
+
+    pub fn post_form(url: &Url, params: &[(&str, &str)]) -> Self {
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
+        Self::new("POST", url).body("application/x-www-form-urlencoded", form)
+    }
+
+    /// Sends this path and query byte for byte.
+    pub fn target(mut self, target: &str) -> Self {
+        self.target = Some(target.to_owned());
+        self
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn bearer(self, token: &str) -> Self {
+        self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
+    }
+
+    pub fn json(self, value: &Value) -> Self {
+        self.body("application/json", value.to_string())
+    }
+
+    pub fn body(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self.header(CONTENT_TYPE.as_str(), content_type)
+    }
+
+    pub async fn send(self) -> Answer {
+        let host = self.url.host_str().expect("a host");
+        let port = self.url.port_or_known_default().expect("a port");
+        let stream = TcpStream::connect((host, port)).await.expect("it listens");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+        tokio::spawn(connection);
+        let target = self.target.unwrap_or_else(|| match self.url.query() {
+            Some(query) => format!("{}?{query}", self.url.path()),
+            None => self.url.path().to_owned(),
+        });
+        let mut request = hyper::Request::builder()
+            .method(self.method.as_str())
+            .uri(target)
+            .header(HOST, format!("{host}:{port}"));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Full::new(Bytes::from(self.body))).expect("a request");
+        let response = sender.send_request(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text()))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("a text"))
+    }
+
+    /// The `Location`, or nothing.
+    pub fn location(&self) -> String {
+        self.header(LOCATION.as_str()).unwrap_or_default().to_owned()
+    }
+
+    /// A parameter of the location.
+    pub fn param(&self, name: &str) -> Option<String> {
+        let url = Url::parse(&self.location()).ok()?;
+        url.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+    }
+}
+
+/// Cookies by origin, as a browser keeps them.
+#[derive(Clone, Default)]
+pub struct Browser {
+    cookies: BTreeMap<(String, String), String>,
+}
+
+impl Browser {
+    /// Opens a URL; redirects are not followed.
+    pub async fn get(&mut self, url: &Url) -> Answer {
+        self.send(Request::get(url)).await
+    }
+
+    /// Sends a request with the cookies of its origin, and keeps those that come back.
+    pub async fn send(&mut self, mut request: Request) -> Answer {
+        let origin = request.url.origin().ascii_serialization();
+        let ours = self.cookies.iter().filter(|((of, _), _)| *of == origin);
+        let pairs: Vec<String> = ours.map(|((_, name), value)| format!("{name}={value}")).collect();
+        if !pairs.is_empty() {
+            request = request.header(COOKIE.as_str(), &pairs.join("; "));
+        }
+        let answer = request.send().await;
+        for header in answer.headers.get_all(SET_COOKIE) {
+            let header = header.to_str().expect("a text");
+            let (name, value) = header.split(';').next().unwrap().split_once('=').expect("a pair");
+            let key = (origin.clone(), name.to_owned());
+            if header.contains("Max-Age=0") {
+                self.cookies.remove(&key);
+            } else {
+                self.cookies.insert(key, value.to_owned());
+            }
+        }
+        answer
+    }
+
+    /// The names of the cookies of an origin.
+    pub fn cookie_names(&self, url: &Url) -> Vec<String> {
+        let origin = url.origin().ascii_serialization();
+        let ours = self.cookies.keys().filter(|(of, _)| *of == origin);
+        ours.map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Forgets the cookies whose name holds this text.
+    pub fn forget(&mut self, part: &str) {
+        self.cookies.retain(|(_, name), _| !name.contains(part));
+    }
+}
