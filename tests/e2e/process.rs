@@ -22,6 +22,7 @@ pub fn vestibule(folder: &Path) -> Command {
 pub fn program(name: &str, folder: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", name]).current_dir(folder);
+    #[expect(clippy::disallowed_methods, reason = "settings of the developer are not the test's")]
     for (variable, _) in std::env::vars() {
         if variable.starts_with("VESTIBULE_") || variable.starts_with("WORKOS_") {
             command.env_remove(variable);
