@@ -3,5 +3,6 @@
 mod support;
 
 mod api;
+mod e2e;
 mod sso;
 mod storage;
