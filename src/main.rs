@@ -1,5 +1,6 @@
 //! The program `vestibule`: reads the command line, opens the house, serves or manages.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -30,8 +31,11 @@ fn main() -> ExitCode {
 
 fn failed(error: &Failure) -> ExitCode {
     match error.downcast_ref::<Error>() {
-        // The operator is the one who may see the whole chain.
-        Some(error) => eprintln!("vestibule: {}", error.chain()),
+        // The operator is the one who may see the whole chain, and needs no word for its kind.
+        Some(error) => {
+            let chain = error.chain();
+            eprintln!("vestibule: {}", chain.strip_prefix("internal error: ").unwrap_or(&chain));
+        }
         None => eprintln!("vestibule: {error}"),
     }
     ExitCode::FAILURE
@@ -71,6 +75,7 @@ fn start_log(config: &Config) {
     let log = tracing_subscriber::fmt()
         .with_max_level(config.log_level)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     if config.log_json { log.json().init() } else { log.init() }
 }
