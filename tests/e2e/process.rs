@@ -1,5 +1,4 @@
 //! Programs that a test starts, gone when it is.
-#![allow(dead_code, reason = "the tests of the command line need the rest")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
