@@ -58,13 +58,14 @@ impl App {
         let sealer = Arc::new(sealer.map_err(Error::internal)?);
         let check = Arc::clone(&sealer);
         db.write(&nobody, async move |tx| installation::check_keys(tx, &check).await).await?;
+        let limiter = Limiter::new(config.authorize_per_minute);
         Ok(Self {
             config: Arc::new(config),
             db,
             upstream: Upstream::new(outbound, clock.clone()),
             clock,
             sealer,
-            authorize_rate: Arc::default(),
+            authorize_rate: Arc::new(limiter),
         })
     }
 

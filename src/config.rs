@@ -114,6 +114,12 @@ pub const SETTINGS: &[Setting] = &[
         doc: "Addresses or CIDRs of reverse proxies whose X-Forwarded-For is believed.",
     },
     Setting {
+        name: "limits.authorize_per_minute",
+        default: "1000",
+        secret: false,
+        doc: "How many logins may begin on one connection in a minute, on each node; 0: any number.",
+    },
+    Setting {
         name: "retention.sso_sessions_days",
         default: "90",
         secret: false,
@@ -345,6 +351,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Range>,
+    /// How many logins may begin on one connection in a minute; 0: any number.
+    pub authorize_per_minute: u32,
     /// How many days the traces of logins are kept.
     pub sso_session_retention_days: i64,
     /// How many days events are kept.
@@ -408,6 +416,10 @@ impl Config {
                 .ok_or_else(|| {
                     sources.malformed("trusted_proxies", "is a list of addresses or CIDRs")
                 })?,
+            authorize_per_minute: sources
+                .text("limits.authorize_per_minute")
+                .parse()
+                .map_err(|_| sources.malformed("limits.authorize_per_minute", "is a number"))?,
             sso_session_retention_days: sources.days("retention.sso_sessions_days")?,
             event_retention_days: sources.days("retention.events_days")?,
         })

@@ -254,6 +254,7 @@ fn config(options: Options, base_url: Url, listen: SocketAddr) -> Config {
         // The simulated tenant and the sample application are on loopback.
         outbound: Outbound { allow: vec!["127.0.0.1".to_owned()], extra_ca_file: None },
         trusted_proxies: Vec::new(),
+        authorize_per_minute: 1000,
         sso_session_retention_days: 90,
         event_retention_days: 90,
     }

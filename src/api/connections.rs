@@ -301,12 +301,12 @@ async fn update(
     Id(id): Id<ConnectionId>,
     Body(body): Body<UpdateConnection>,
 ) -> Result<Json<ConnectionObject>, ApiError> {
-    let policy = match body.policy {
-        Some(members) => Some(merged_policy(&app, &caller, &id, members).await?),
-        None => None,
+    let change = Change {
+        name: body.name,
+        oidc: body.oidc.map(Oidc::from),
+        policy: body.policy.unwrap_or_default(),
+        state: body.state,
     };
-    let change =
-        Change { name: body.name, oidc: body.oidc.map(Oidc::from), policy, state: body.state };
     let saved = setup::update(&app, &caller, id.as_str(), change).await?;
     Ok(Json(render(&app, &caller, saved).await?))
 }
@@ -338,22 +338,4 @@ async fn render(app: &App, caller: &Caller, saved: Saved) -> Result<ConnectionOb
     let domains = app.db.read(caller, read).await?;
     let object = ConnectionObject::new(app, saved.connection, domains)?;
     Ok(ConnectionObject { notes: saved.notes, warnings: saved.warnings, ..object })
-}
-
-/// The present policy with some members replaced.
-async fn merged_policy(
-    app: &App,
-    caller: &Caller,
-    id: &ConnectionId,
-    members: Map<String, Value>,
-) -> Result<Policy, ApiError> {
-    let id = id.clone();
-    let read = async move |tx: &mut _| connection::get(tx, id.as_str()).await;
-    let current = app.db.read(caller, read).await?.policy;
-    let mut value = serde_json::to_value(current).map_err(Error::internal)?;
-    if let Some(all) = value.as_object_mut() {
-        all.extend(members);
-    }
-    serde_json::from_value(value)
-        .map_err(|error| ApiError::field("invalid_policy", "policy", format!("policy: {error}.")))
 }

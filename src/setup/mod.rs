@@ -33,8 +33,8 @@ pub struct Change {
     pub name: Option<String>,
     /// About the OpenID Connect provider.
     pub oidc: Option<Oidc>,
-    /// What is done with the claims.
-    pub policy: Option<Policy>,
+    /// Members of [`Policy`] that are to be different.
+    pub policy: Map<String, Value>,
     /// Whether people can sign in: `Active` or `Inactive`.
     pub state: Option<ConnectionState>,
 }
@@ -186,7 +186,7 @@ fn model_change(
 ) -> Result<connection::Change> {
     let mut wanted = connection::Change {
         name: change.name.clone(),
-        policy: change.policy.clone(),
+        policy: policy(current, &change.policy)?,
         ..connection::Change::default()
     };
     let Some(entered) = &change.oidc else { return Ok(wanted) };
@@ -194,6 +194,20 @@ fn model_change(
     wanted.next_client_secret = entered.next_client_secret.clone();
     wanted.settings = settings(current, entered, found)?;
     Ok(wanted)
+}
+
+/// The policy with the members that were entered, if any were.
+fn policy(current: &Connection, entered: &Map<String, Value>) -> Result<Option<Policy>> {
+    if entered.is_empty() {
+        return Ok(None);
+    }
+    let mut members = serde_json::to_value(&current.policy).map_err(Error::internal)?;
+    if let Some(members) = members.as_object_mut() {
+        members.extend(entered.clone());
+    }
+    serde_json::from_value(members)
+        .map(Some)
+        .map_err(|error| Error::invalid("invalid_policy", "policy", format!("policy: {error}.")))
 }
 
 /// The settings, or `None` while something needed is missing.
