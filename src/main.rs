@@ -32,8 +32,11 @@ fn main() -> ExitCode {
 
 fn failed(error: &Failure) -> ExitCode {
     match error.downcast_ref::<Error>() {
-        // The operator is the one who may see the whole chain.
-        Some(error) => eprintln!("vestibule: {}", error.chain()),
+        // The operator is the one who may see the whole chain, and needs no word for its kind.
+        Some(error) => {
+            let chain = error.chain();
+            eprintln!("vestibule: {}", chain.strip_prefix("internal error: ").unwrap_or(&chain));
+        }
         None => eprintln!("vestibule: {error}"),
     }
     ExitCode::FAILURE

@@ -1,5 +1,8 @@
 //! The program itself with clients and identity providers that others wrote, and its death.
 
+mod cli;
+mod crash;
 mod npm;
 mod process;
 mod sdk;
+mod service;
