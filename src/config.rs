@@ -15,6 +15,9 @@ use crate::base::secret::Secret;
 
 /// What every variable of the environment that is meant for us begins with.
 const ENVIRONMENT_PREFIX: &str = "VESTIBULE_";
+/// What begins so all the same and is meant for others: the tests, and what Kubernetes tells every
+/// pod beside a service called `vestibule`.
+const NOT_OURS: [&str; 3] = ["VESTIBULE_TEST_", "VESTIBULE_SERVICE_", "VESTIBULE_PORT_"];
 /// The file that is read if none is named and it exists.
 pub const DEFAULT_FILE: &str = "vestibule.toml";
 
@@ -185,6 +188,13 @@ pub enum ConfigError {
     },
 }
 
+/// Whether a variable of the environment is meant for us.
+fn is_ours(name: &str, value: &str) -> bool {
+    name.starts_with(ENVIRONMENT_PREFIX)
+        && !NOT_OURS.iter().any(|prefix| name.starts_with(prefix))
+        && !(name == "VESTIBULE_PORT" && value.contains("://"))
+}
+
 /// Names the nearest known setting, if one is near.
 fn nearest(name: &str) -> String {
     SETTINGS
@@ -233,7 +243,7 @@ impl Sources {
                 values.insert(setting.name, (value, origin));
             }
         }
-        for (variable, value) in variables.filter(|(v, _)| v.starts_with(ENVIRONMENT_PREFIX)) {
+        for (variable, value) in variables.filter(|(name, value)| is_ours(name, value)) {
             let setting = SETTINGS.iter().find(|setting| setting.variable() == variable);
             let origin = Origin::Environment(variable.clone());
             let setting = setting.ok_or_else(|| ConfigError::Unknown {
@@ -477,6 +487,19 @@ mod tests {
             error,
             "unknown setting `listn` (environment VESTIBULE_LISTN); did you mean `listen`?"
         );
+    }
+
+    #[test]
+    fn what_kubernetes_and_the_tests_say_is_no_setting() {
+        let service = [
+            ("VESTIBULE_TEST_FULL", "1"),
+            ("VESTIBULE_SERVICE_HOST", "10.0.0.1"),
+            ("VESTIBULE_SERVICE_PORT_HTTP", "80"),
+            ("VESTIBULE_PORT", "tcp://10.0.0.1:80"),
+            ("VESTIBULE_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ];
+        assert!(collect(&service, &[]).is_ok());
+        assert!(collect(&[("VESTIBULE_PORT", "8080")], &[]).is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::error::{ErrorBody, FieldError};
 use crate::app::App;
+use crate::base::page::Order;
 
 /// What every operation may answer besides its own: status and meaning.
 const COMMON: &[(&str, &str)] = &[
@@ -36,6 +37,8 @@ pub(super) fn frame() -> OpenApi {
     let mut components = Components::new();
     components.schemas.insert(ErrorBody::name().into_owned(), ErrorBody::schema());
     components.schemas.insert(FieldError::name().into_owned(), FieldError::schema());
+    // Used by parameters only, which bring no schemas along.
+    components.schemas.insert(Order::name().into_owned(), Order::schema());
     components.add_security_scheme("api_key", bearer);
     OpenApiBuilder::new()
         .info(info)
@@ -46,18 +49,32 @@ pub(super) fn frame() -> OpenApi {
 
 /// Adds the route that serves the finished document.
 pub(super) fn serve(router: Router<App>, mut document: OpenApi) -> Router<App> {
-    for item in document.paths.paths.values_mut() {
-        for operation in operations(item) {
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            operation.operation_id = Some(operation_id(method, path));
             add_common_responses(operation);
         }
     }
     router.route("/openapi.json", get(async move || Json(document.clone())))
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
-        .into_iter()
-        .filter_map(Option::as_mut)
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    [
+        ("get", &mut item.get),
+        ("post", &mut item.post),
+        ("put", &mut item.put),
+        ("patch", &mut item.patch),
+        ("delete", &mut item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// Handlers of different files have the same names, so the path says which is which:
+/// `get_connections_id`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(['/', '{', '}']).filter(|word| !word.is_empty());
+    [method].into_iter().chain(words).collect::<Vec<_>>().join("_")
 }
 
 fn add_common_responses(operation: &mut Operation) {

@@ -1,5 +1,12 @@
-//! The REST API, driven in-process.
+//! The REST API, driven in-process; what needs an identity provider, by real HTTP.
 
+mod connections;
+mod environment;
+mod events;
+mod face;
+mod openapi;
 mod organizations;
 mod redirect_uris;
+mod roles;
+mod workos_schema;
 mod world;

@@ -85,13 +85,18 @@ impl World {
         new_environment(&self.app, Kind::Sandbox).await
     }
 
+    /// Sends a request. Its answer must be one that WorkOS could give, where WorkOS knows the path.
     pub async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         // The next thing happens a moment later, so that ids sort as they were made.
         self.clock.advance_ms(1);
+        if method != Method::HEAD {
+            super::workos_schema::check(&method, &path, parts.status.as_u16(), &text);
+        }
         Answer { status: parts.status, headers: parts.headers, text }
     }
 

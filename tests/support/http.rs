@@ -69,11 +69,16 @@ impl Request {
     }
 
     pub async fn send(self) -> Answer {
+        self.try_send().await.expect("an answer")
+    }
+
+    /// Sends it to a server that may be gone.
+    pub async fn try_send(self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let host = self.url.host_str().expect("a host");
         let port = self.url.port_or_known_default().expect("a port");
-        let stream = TcpStream::connect((host, port)).await.expect("it listens");
+        let stream = TcpStream::connect((host, port)).await?;
         let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         let target = self.target.unwrap_or_else(|| match self.url.query() {
             Some(query) => format!("{}?{query}", self.url.path()),
@@ -87,10 +92,9 @@ impl Request {
             request = request.header(name, value);
         }
         let request = request.body(Full::new(Bytes::from(self.body))).expect("a request");
-        let response = sender.send_request(request).await.expect("an answer");
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a body").to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        let (parts, body) = sender.send_request(request).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 }
 
@@ -133,14 +137,22 @@ impl Browser {
     }
 
     /// Sends a request with the cookies of its origin, and keeps those that come back.
-    pub async fn send(&mut self, mut request: Request) -> Answer {
+    pub async fn send(&mut self, request: Request) -> Answer {
+        self.try_send(request).await.expect("an answer")
+    }
+
+    /// The same with a server that may be gone.
+    pub async fn try_send(
+        &mut self,
+        mut request: Request,
+    ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
         let origin = request.url.origin().ascii_serialization();
         let ours = self.cookies.iter().filter(|((of, _), _)| *of == origin);
         let pairs: Vec<String> = ours.map(|((_, name), value)| format!("{name}={value}")).collect();
         if !pairs.is_empty() {
             request = request.header(COOKIE.as_str(), &pairs.join("; "));
         }
-        let answer = request.send().await;
+        let answer = request.try_send().await?;
         for header in answer.headers.get_all(SET_COOKIE) {
             let header = header.to_str().expect("a text");
             let (name, value) = header.split(';').next().unwrap().split_once('=').expect("a pair");
@@ -151,7 +163,7 @@ impl Browser {
                 self.cookies.insert(key, value.to_owned());
             }
         }
-        answer
+        Ok(answer)
     }
 
     /// The names of the cookies of an origin.

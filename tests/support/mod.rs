@@ -7,7 +7,7 @@ pub mod http;
 pub mod postgres;
 mod world;
 
-pub use database::{Fixture, TestDb};
+pub use database::{Fixture, Folder, TestDb};
 pub use world::World;
 
 /// Runs each test on SQLite and again on PostgreSQL, as `name::sqlite` and `name::postgres`.
