@@ -1,6 +1,7 @@
 //! The program `vestibule`: reads the command line, opens the house, serves or manages.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -9,8 +10,8 @@ use tokio::net::TcpListener;
 use vestibule::app::App;
 use vestibule::base::time::Clock;
 use vestibule::base::{Caller, Error};
-use vestibule::cli::{Cli, Command, DemoArgs, Overrides, run};
-use vestibule::config::{Config, ConfigError, Sources};
+use vestibule::cli::{Cli, Command, DemoArgs, Overrides, Session, run};
+use vestibule::config::{Config, Sources};
 use vestibule::model::{api_key, environment};
 use vestibule::{demo, server};
 
@@ -39,33 +40,33 @@ fn failed(error: &Failure) -> ExitCode {
 }
 
 async fn execute(cli: Cli) -> Result<(), Failure> {
-    let sources = |flags: &Overrides| Sources::collect(cli.config.as_deref(), &flags.0);
+    if let Command::Demo(args) = cli.command {
+        return run_demo(args, &cli.settings).await;
+    }
+    let sources = Sources::collect(cli.config.as_deref(), &cli.settings.0)?;
+    let mut config = Config::read(&sources)?;
     match cli.command {
-        Command::Config(flags) => {
-            show_settings(&sources(&flags)?)?;
-            Ok(())
-        }
-        Command::Serve(flags) => serve(Config::read(&sources(&flags)?)?).await,
-        Command::Demo(args) => run_demo(args).await,
+        Command::Serve => serve(config).await,
         Command::Manage(command) => {
-            let mut config = Config::read(&sources(command.settings())?)?;
             config.log_level = tracing::Level::WARN;
             start_log(&config);
             let app = App::open(config, Clock::system()).await?;
-            let value = run(&app, command).await?;
-            println!("{value:#}");
+            let session = Session { app, environment: cli.environment };
+            println!("{:#}", run(&session, command).await?);
+            Ok(())
+        }
+        Command::Config | Command::Demo(_) => {
+            show_settings(&sources);
             Ok(())
         }
     }
 }
 
-/// Prints the effective settings, once they are known to hold.
-fn show_settings(sources: &Sources) -> Result<(), ConfigError> {
-    Config::read(sources)?;
+/// Prints the effective settings.
+fn show_settings(sources: &Sources) {
     for (setting, value, origin) in sources.shown() {
         println!("{:<28} {:<32} # {origin}", setting.name, format!("= {value:?}"));
     }
-    Ok(())
 }
 
 fn start_log(config: &Config) {
@@ -139,9 +140,16 @@ async fn first_start(app: &App) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn run_demo(args: DemoArgs) -> Result<(), Failure> {
-    let temporary = args.data.is_none();
-    let data = args.data.unwrap_or_else(|| {
+async fn run_demo(args: DemoArgs, settings: &Overrides) -> Result<(), Failure> {
+    let mut data = None;
+    for (flag, value) in &settings.0 {
+        match flag.as_str() {
+            "data" => data = Some(PathBuf::from(value)),
+            other => return Err(format!("the demo sets everything itself: drop --{other}").into()),
+        }
+    }
+    let temporary = data.is_none();
+    let data = data.unwrap_or_else(|| {
         let name = vestibule::base::secret::random_alphanumeric(12);
         std::env::temp_dir().join(format!("vestibule-demo-{name}"))
     });

@@ -82,10 +82,8 @@ const BAD_REQUEST: &[&str] = &[
     "invalid_cursor",
 ];
 /// Conflicts that WorkOS answers with a sentence alone, and their statuses.
-const PLAIN: &[(&str, StatusCode)] = &[
-    ("redirect_uri_already_exists", StatusCode::UNPROCESSABLE_ENTITY),
-    ("organization_domain_conflict", StatusCode::CONFLICT),
-];
+const PLAIN: &[(&str, StatusCode)] =
+    &[("redirect_uri_already_exists", StatusCode::UNPROCESSABLE_ENTITY)];
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
@@ -138,5 +136,54 @@ impl IntoResponse for ApiError {
             _ => {}
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    async fn answer(error: Error) -> (u16, axum::http::HeaderMap, String) {
+        let (parts, body) = ApiError::from(error).into_response().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (parts.status.as_u16(), parts.headers, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_fault_of_ours_is_told_in_one_sentence_without_its_cause() {
+        let (status, _, text) = answer(Error::internal("no such table: roles")).await;
+        assert_eq!(status, 500);
+        assert!(!text.contains("table"), "{text}");
+        assert!(text.contains("X-Request-ID"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn who_finds_us_busy_is_told_when_to_come_again() {
+        let (status, headers, text) = answer(Error::unavailable("postgres://secret@host")).await;
+        assert_eq!((status, &headers[header::RETRY_AFTER]), (503, &RETRY_AFTER_S));
+        assert!(!text.contains("secret"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn each_kind_of_error_has_its_status_and_shape() {
+        let not_found = answer(Error::not_found("Organization", "org_1")).await;
+        assert_eq!(not_found.0, 404);
+        assert_eq!(not_found.2, r#"{"message":"Organization not found: 'org_1'."}"#);
+        let denied = answer(Error::Denied { reason: "No.".to_owned() }).await;
+        assert_eq!((denied.0, denied.2.as_str()), (403, r#"{"message":"No."}"#));
+        let conflict = answer(Error::conflict("role_slug_conflict", "Taken.")).await;
+        assert_eq!(conflict.0, 409);
+        assert_eq!(conflict.2, r#"{"code":"role_slug_conflict","message":"Taken."}"#);
+        let invalid = answer(Error::invalid("invalid_name", "name", "Bad.")).await;
+        assert_eq!(invalid.0, 422);
+        assert_eq!(
+            invalid.2,
+            r#"{"code":"invalid_name","message":"Bad.","errors":[{"code":"invalid_name","field":"name","message":"Bad."}]}"#
+        );
+        let metadata = answer(Error::invalid("invalid_metadata", "metadata", "Bad.")).await;
+        assert_eq!(metadata.0, 400);
+        assert_eq!(metadata.2, r#"{"code":"invalid_metadata","message":"Bad."}"#);
     }
 }

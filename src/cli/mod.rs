@@ -2,6 +2,7 @@
 //!
 //! Every command prints JSON on stdout; notes and errors go to stderr.
 
+mod args;
 mod commands;
 mod overrides;
 
@@ -9,7 +10,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use commands::run;
+pub use args::Manage;
+pub use commands::{Session, run};
 pub use overrides::Overrides;
 
 /// The enterprise single sign-on service you run yourself.
@@ -19,6 +21,12 @@ pub struct Cli {
     /// A configuration file; vestibule.toml in this folder is read if it exists.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The environment to work in, by id, client id or name; not needed where there is only one.
+    #[arg(long, short, global = true, value_name = "ID")]
+    pub environment: Option<String>,
+    /// Settings.
+    #[command(flatten)]
+    pub settings: Overrides,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -28,17 +36,18 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start the service.
-    Serve(#[command(flatten)] Overrides),
+    Serve,
     /// Start the service with a simulated Okta tenant and a sample application, all set up.
     Demo(DemoArgs),
     /// Show the effective settings and where each comes from.
-    Config(#[command(flatten)] Overrides),
+    Config,
     /// Manage an installation.
     #[command(flatten)]
-    Manage(commands::Manage),
+    Manage(Manage),
 }
 
-/// How the demo is to run.
+/// How the demo is to run. Its state goes to a temporary directory unless `--data` names another;
+/// no other setting applies to it.
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
     /// Print one line of JSON once everything is ready.
@@ -48,7 +57,4 @@ pub struct DemoArgs {
     /// profile and exit.
     #[arg(long, value_name = "EMAIL", num_args = 0..=1, default_missing_value = "")]
     pub login: Option<String>,
-    /// Where the state goes; a temporary directory if it is not given.
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
 }

@@ -19,6 +19,7 @@ impl Args for Overrides {
             let argument = Arg::new(setting.name)
                 .long(flag)
                 .value_name("VALUE")
+                .global(true)
                 .help(help)
                 .help_heading("Settings");
             command = command.arg(argument);

@@ -44,6 +44,19 @@ both_engines! {
         assert_eq!(answer, json!({ "message": "Unauthorized" }));
     }
 
+    async fn api_11_after_a_key_is_revoked_no_request_with_it_succeeds(world: World) {
+        let created = world.post("/environment/api_keys", json!({ "name": "CI" })).await.expect(201);
+        let key = created["value"].as_str().unwrap();
+        let path = format!("/environment/api_keys/{}", created["id"].as_str().unwrap());
+        // A key may revoke itself; what comes after is refused.
+        world.call(key, Method::DELETE, &path, None).await.expect(204);
+        for _ in 0..20 {
+            world.call(key, Method::DELETE, &path, None).await.expect(401);
+        }
+        let list = world.get("/environment/api_keys").await.expect(200);
+        assert!(list["data"][0]["revoked_at"].is_string());
+    }
+
     async fn api_01_an_expired_key_is_refused_like_a_wrong_one(world: World) {
         let expires_at = world.clock.now().plus_ms(60_000);
         let body = json!({ "name": "Short", "expires_at": expires_at });

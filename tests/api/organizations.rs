@@ -111,6 +111,35 @@ both_engines! {
         world.put(&path(&bar), json!({ "domain_data": verified })).await.expect(200);
     }
 
+    async fn ten_07_of_many_that_verify_a_domain_at_once_one_wins(world: World) {
+        let mut paths = Vec::new();
+        for n in 0..6 {
+            let organization = create(&world, json!({ "name": n.to_string(), "domains": ["acme.com"] })).await;
+            paths.push(path(&organization));
+        }
+        let body = json!({ "domain_data": [{ "domain": "acme.com", "state": "verified" }] });
+        let put = |i: usize| world.put(&paths[i], body.clone());
+        let (a, b, c, d, e, f) = tokio::join!(put(0), put(1), put(2), put(3), put(4), put(5));
+        let mut statuses: Vec<u16> = [a, b, c, d, e, f].iter().map(|a| a.status.as_u16()).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409, 409, 409, 409, 409]);
+    }
+
+    async fn of_many_that_take_an_external_id_at_once_one_wins(world: World) {
+        let mut paths = Vec::new();
+        for n in 0..4 {
+            let organization = create(&world, json!({ "name": n.to_string() })).await;
+            paths.push(path(&organization));
+        }
+        let put = |i: usize| world.put(&paths[i], json!({ "external_id": "x" }));
+        let new = |n: usize| world.post("/organizations", json!({ "name": n.to_string(), "external_id": "x" }));
+        let (a, b, c, d, e, f) = tokio::join!(put(0), put(1), put(2), put(3), new(4), new(5));
+        let mut statuses: Vec<u16> = [a, b, c, d, e, f].iter().map(|a| a.status.as_u16()).collect();
+        statuses.sort_unstable();
+        assert!([200, 201].contains(&statuses[0]), "{statuses:?}");
+        assert_eq!(statuses[1..], [400; 5]);
+    }
+
     async fn a_domain_is_added_and_its_verification_restarted(world: World) {
         let acme = create(&world, json!({ "name": "Foo" })).await;
         let body = json!({ "domain": "foo.com", "organization_id": acme["id"] });

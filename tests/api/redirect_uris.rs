@@ -28,6 +28,13 @@ both_engines! {
         assert_eq!(list["data"][0]["id"], second["id"]);
     }
 
+    async fn of_many_first_redirect_uris_at_once_one_becomes_the_default(world: World) {
+        let new = |n: usize| world.post(PATH, json!({ "uri": format!("https://a.example/{n}") }));
+        let (a, b, c, d) = tokio::join!(new(0), new(1), new(2), new(3));
+        let defaults = [a, b, c, d].map(|answer| answer.expect(201)["default"] == true);
+        assert_eq!(defaults.iter().filter(|is_default| **is_default).count(), 1);
+    }
+
     async fn another_redirect_uri_can_be_made_the_default(world: World) {
         let first = register(&world, "https://app.example.com/a").await;
         let second = register(&world, "https://app.example.com/b").await;

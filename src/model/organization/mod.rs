@@ -119,6 +119,7 @@ pub struct Filter {
 /// [`Error::Invalid`] if a member breaks its rule, [`Error::Conflict`] if a domain belongs to
 /// another organization.
 pub async fn create(tx: &mut Tx, new: &NewOrganization) -> Result<Organization> {
+    environment::lock(tx).await?;
     let mut metadata = Metadata::new();
     rules::apply(&mut metadata, new.metadata.as_ref())?;
     let organization = Organization {

@@ -3,21 +3,22 @@
 //! A list of roles is in the order of priority. In an organization the roles of the environment
 //! come first, then its own.
 
+mod happening;
+mod slug;
 mod table;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{environment, event, field, permission};
+use super::{environment, field, permission};
 use crate::base::id::{OrganizationId, RoleId};
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
 use crate::db::Tx;
+use happening::{Happening, record};
 
-/// What the slug of an organization's own role begins with.
-const ORGANIZATION_PREFIX: &str = "org-";
-/// A slug that the path of the priority order needs for itself.
-const RESERVED_SLUG: &str = "order";
+pub use slug::from_name as slug_from_name;
+
 /// How many roles an environment, or one organization, may have.
 const MAX_ROLES: usize = 200;
 
@@ -130,7 +131,7 @@ pub async fn create(
     organization_id: Option<&OrganizationId>,
     new: &NewRole,
 ) -> Result<Role> {
-    check_slug(&new.slug, organization_id)?;
+    slug::check(&new.slug, organization_id)?;
     field::resource_type(new.resource_type_slug.as_deref())?;
     let new = NewRole {
         slug: new.slug.clone(),
@@ -154,22 +155,6 @@ pub async fn create(
     let role = get(tx, organization_id, &new.slug).await?;
     record(tx, Happening::Created, &role, None).await?;
     Ok(role)
-}
-
-/// The slug of an organization's role that got none: made of its name and six random characters.
-pub fn slug_from_name(name: &str) -> String {
-    let mut slug = String::from(ORGANIZATION_PREFIX);
-    for c in name.chars().flat_map(char::to_lowercase) {
-        if c.is_ascii_lowercase() || c.is_ascii_digit() {
-            slug.push(c);
-        } else if !slug.ends_with('-') {
-            slug.push('-');
-        }
-    }
-    slug.truncate(40);
-    let slug = slug.trim_end_matches('-');
-    let random = crate::base::secret::random_alphanumeric(6).to_lowercase();
-    format!("{slug}-{random}")
 }
 
 /// The role of the environment, or an organization's own role, with this slug.
@@ -434,55 +419,4 @@ pub async fn delete(
     }
     table::delete(tx, &role.id).await?;
     record(tx, Happening::Deleted, &role, None).await
-}
-
-fn check_slug(slug: &str, organization_id: Option<&OrganizationId>) -> Result<()> {
-    field::slug(slug, "-_")?;
-    let message = match organization_id {
-        Some(_) if !slug.starts_with(ORGANIZATION_PREFIX) => {
-            "The slug of an organization's role begins with org-."
-        }
-        None if slug.starts_with(ORGANIZATION_PREFIX) => {
-            "Only the slug of an organization's role begins with org-."
-        }
-        None if slug == RESERVED_SLUG => "This slug is reserved.",
-        _ => return Ok(()),
-    };
-    Err(Error::invalid("invalid_slug", "slug", message))
-}
-
-/// What happened to a role.
-#[derive(Clone, Copy)]
-enum Happening {
-    Created,
-    Updated,
-    Deleted,
-}
-
-/// Records the event in its own shape: that of an environment's role has neither id nor name.
-async fn record(tx: &mut Tx, what: Happening, role: &Role, previous: Option<Value>) -> Result<()> {
-    let mut data = json!({
-        "object": "role",
-        "slug": role.slug,
-        "resource_type_slug": role.resource_type_slug,
-        "permissions": role.permissions,
-        "created_at": role.created_at,
-        "updated_at": role.updated_at,
-    });
-    let organization_id = role.organization_id.as_ref();
-    if let Some(organization_id) = organization_id {
-        data["object"] = json!("organization_role");
-        data["organization_id"] = json!(organization_id);
-        data["name"] = json!(role.name);
-        data["description"] = json!(role.description);
-    }
-    let name = match (organization_id.is_some(), what) {
-        (false, Happening::Created) => "role.created",
-        (false, Happening::Updated) => "role.updated",
-        (false, Happening::Deleted) => "role.deleted",
-        (true, Happening::Created) => "organization_role.created",
-        (true, Happening::Updated) => "organization_role.updated",
-        (true, Happening::Deleted) => "organization_role.deleted",
-    };
-    event::record_change(tx, name, organization_id, &data, previous).await
 }
