@@ -5,6 +5,7 @@
 mod configuration;
 mod coverage;
 mod failures;
+mod guide;
 mod names;
 mod openapi;
 

@@ -1,5 +1,5 @@
 //! The program itself with clients and identity providers that others wrote, and its death.
 
 mod npm;
-mod process;
+pub mod process;
 mod sdk;
