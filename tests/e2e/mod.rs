@@ -3,6 +3,6 @@
 mod cli;
 mod crash;
 mod npm;
-mod process;
+pub mod process;
 mod sdk;
 mod service;
