@@ -15,7 +15,7 @@ use crate::seal::Sealer;
 use crate::upstream::Upstream;
 
 /// The file with the sealing keys, in the data directory.
-const KEY_FILE: &str = "vestibule.key";
+pub const KEY_FILE: &str = "vestibule.key";
 
 /// Everything that outlives a request. A clone is another handle to the same.
 #[derive(Clone, Debug)]
