@@ -71,3 +71,20 @@ fn every_link_between_documents_leads_somewhere() {
     }
     assert!(seen > 10, "the links are not found");
 }
+
+#[test]
+fn every_direct_dependency_has_its_reason() {
+    let manifest: toml::Table = read("Cargo.toml").parse().expect("a manifest");
+    let mut wanted: Vec<String> = ["dependencies", "dev-dependencies"]
+        .iter()
+        .flat_map(|table| manifest[*table].as_table().unwrap().keys().cloned())
+        .collect();
+    let list = read("docs/decisions/0006-dependencies.md");
+    let mut listed: Vec<String> = list
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned()))
+        .collect();
+    wanted.sort();
+    listed.sort();
+    assert_eq!(listed, wanted, "docs/decisions/0006-dependencies.md and Cargo.toml differ");
+}
