@@ -3,6 +3,7 @@
 mod cli;
 mod crash;
 mod npm;
+mod oidc_provider;
 mod process;
 mod sdk;
 mod service;
