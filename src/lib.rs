@@ -16,23 +16,26 @@ pub mod seal;
 pub mod db;
 pub mod upstream;
 
-// Floor 4: the nouns, and the bundle of handles.
-pub mod app;
+// Floor 4: the nouns.
 pub mod model;
 
-// Floor 5: flows of several units of work with network between them.
+// Floor 5: the bundle of handles.
+pub mod app;
+
+// Floor 6: flows of several units of work with network between them.
 pub mod setup;
 pub mod sso;
 
-// Floor 6: what the faces share.
+// Floor 7: what the faces share.
 pub mod web;
 
-// Floor 7: the faces, which never see one another.
+// Floor 8: the faces, which never see one another.
 pub mod api;
 pub mod cli;
 pub mod login;
 pub mod sandbox;
 
-// Floor 8: assembly.
-pub mod demo;
+// Floors 9 and 10: assembly; the program itself, `main.rs`, is above them.
 pub mod server;
+
+pub mod demo;

@@ -3,6 +3,8 @@
 mod support;
 
 mod api;
+mod docs;
 mod e2e;
+mod layering;
 mod sso;
 mod storage;

@@ -1,4 +1,5 @@
-// A certified OpenID provider that somebody else wrote, standing for a customer's own.
+// A certified OpenID provider that somebody else wrote, standing for a customer's own. (Its version 8:
+// the next one wants a newer Node.js than Debian has.)
 //
 // The variable OIDC_PROVIDER holds JSON: the `clients`, and how ID tokens are signed: `algorithms`
 // (a key for each, and a second one of the first; without it the package's own default). One line of
@@ -6,19 +7,9 @@
 // Everybody can sign in, by the pages that the package has for developers. `POST /test/rotate` signs
 // with new keys from then on.
 
-import { generateKeyPairSync, randomUUID, webcrypto } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
-
-// The package is made for newer Node.js than Debian has.
-globalThis.crypto ??= webcrypto;
-URL.parse ??= (url, base) => {
-  try {
-    return new URL(url, base);
-  } catch {
-    return null;
-  }
-};
-const { default: Provider } = await import('oidc-provider');
+import Provider from 'oidc-provider';
 
 const { clients, algorithms } = JSON.parse(process.env.OIDC_PROVIDER);
 

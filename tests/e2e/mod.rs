@@ -4,6 +4,6 @@ mod cli;
 mod crash;
 mod npm;
 mod oidc_provider;
-mod process;
+pub mod process;
 mod sdk;
 mod service;

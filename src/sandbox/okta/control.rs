@@ -4,6 +4,7 @@
 //! | request | does |
 //! |---|---|
 //! | `GET /sandbox/state` | lists people, groups, app integrations (without secrets) and faults |
+//! | `POST /sandbox/apps` | creates an app integration: `name`, `redirect_uris`, names of `groups`; answers its credentials |
 //! | `PUT /sandbox/apps/{client_id}/faults` | sets the faults of one app, such as `["wrong_nonce"]` |
 //! | `PUT /sandbox/apps/{client_id}/groups-claim` | sets or removes (`null`) the groups claim |
 //! | `PUT /sandbox/faults` | sets the faults of the tenant |
@@ -15,17 +16,19 @@ use axum::response::Response;
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::web::page::json as json_response;
 
 use super::directory::{AppIntegration, Group, User};
-use super::{Fault, GroupsClaim, Refused, Server, Tenant, TenantFault};
+use super::{Fault, GroupsClaim, NewApp, Refused, Server, Tenant, TenantFault};
 
 pub(super) fn routes() -> Router<Tenant> {
     Router::new()
         .route("/sandbox/state", get(show))
         .route("/sandbox/faults", put(set_tenant_faults))
+        .route("/sandbox/apps", post(create_app))
         .route("/sandbox/apps/{client_id}/faults", put(set_faults))
         .route("/sandbox/apps/{client_id}/groups-claim", put(set_groups_claim))
         .route("/sandbox/keys/{server}/{action}", post(rotate))
@@ -66,6 +69,32 @@ fn app_json(app: &AppIntegration) -> Value {
         "groups_claim": app.groups_claim,
         "faults": app.faults,
     })
+}
+
+/// What the console's wizard for app integrations asks.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wizard {
+    name: String,
+    redirect_uris: Vec<String>,
+    groups: Vec<String>,
+}
+
+async fn create_app(State(tenant): State<Tenant>, Json(entered): Json<Wizard>) -> Response {
+    let known = tenant.groups();
+    let id_of = |name: &String| {
+        let group = known.iter().find(|group| group.name == *name);
+        group.map(|group| group.id.clone()).ok_or_else(|| Refused::unknown("group", name))
+    };
+    let groups = match entered.groups.iter().map(id_of).collect::<Result<Vec<_>, _>>() {
+        Ok(groups) => groups,
+        Err(refused) => return done(Err(refused)),
+    };
+    let Wizard { name, redirect_uris, .. } = entered;
+    let made = tenant.create_app(NewApp { name, redirect_uris, groups, users: Vec::new() });
+    let answer =
+        json!({ "client_id": made.client_id, "client_secret": made.client_secret.expose() });
+    json_response(StatusCode::CREATED, &answer)
 }
 
 async fn set_faults(

@@ -33,7 +33,7 @@ const MAX_SECRETS: usize = 2;
 pub struct Refused(pub String);
 
 impl Refused {
-    fn unknown(what: &str, id: &str) -> Self {
+    pub(super) fn unknown(what: &str, id: &str) -> Self {
         Self(format!("The tenant has no {what} '{id}'."))
     }
 }

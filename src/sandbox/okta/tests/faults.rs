@@ -207,3 +207,27 @@ async fn faults_can_be_switched_over_http() {
     let rotate = world.post("/sandbox/keys/org/rotate", &[], String::new()).await;
     assert_eq!(rotate.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn an_app_integration_can_be_created_over_http() {
+    let world = World::new();
+    world.tenant.create_group("Field");
+    let create = async |body: &str| {
+        let request = Request::post("/sandbox/apps")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        world.send(request).await
+    };
+    let made =
+        create(r#"{"name": "Second", "redirect_uris": ["https://x/"], "groups": ["Field"]}"#);
+    let made = made.await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let apps = world.tenant.apps();
+    let app = apps.last().unwrap();
+    assert_eq!(made.json()["client_id"], app.client_id);
+    assert_eq!(made.json()["client_secret"], app.secrets[0].expose());
+    assert_eq!((app.redirect_uris.len(), app.groups.len()), (1, 1));
+    let unknown = create(r#"{"name": "x", "redirect_uris": [], "groups": ["Nobody"]}"#).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
