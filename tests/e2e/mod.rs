@@ -3,6 +3,7 @@
 mod cli;
 mod crash;
 mod npm;
+mod oidc_provider;
 pub mod process;
 mod sdk;
 mod service;
