@@ -9,6 +9,7 @@ mod consent;
 mod groups;
 mod initiate;
 mod login;
+mod outside;
 mod profile;
 mod redirect_uri;
 mod replay;
