@@ -15,7 +15,7 @@ use crate::seal::Sealer;
 use crate::upstream::Upstream;
 
 /// The file with the sealing keys, in the data directory.
-const KEY_FILE: &str = "vestibule.key";
+pub const KEY_FILE: &str = "vestibule.key";
 
 /// Everything that outlives a request. A clone is another handle to the same.
 #[derive(Clone, Debug)]
@@ -50,11 +50,10 @@ impl App {
         };
         let db = Db::open(&location, clock.clone()).await?;
         let nobody = Caller::anonymous();
-        let is_new = db.read(&nobody, async |tx| installation::is_new(tx).await).await?;
+        let key_id = db.read(&nobody, async |tx| installation::key_id(tx).await).await?;
         let sealer = match &config.keys {
             Some(text) => Sealer::from_text(text),
-            // Where there is data, a missing key is a lost one: a new one would not open anything.
-            None => Sealer::from_file(&config.data.join(KEY_FILE), is_new),
+            None => Sealer::from_file(&config.data.join(KEY_FILE), key_id.as_deref()),
         };
         let sealer = Arc::new(sealer.map_err(Error::internal)?);
         let check = Arc::clone(&sealer);

@@ -11,7 +11,7 @@ use vestibule::app::App;
 use vestibule::base::time::Clock;
 use vestibule::base::{Caller, Error};
 use vestibule::cli::{Cli, Command, DemoArgs, Overrides, Session, run};
-use vestibule::config::{Config, Sources};
+use vestibule::config::{Config, Database, Sources};
 use vestibule::model::{api_key, environment};
 use vestibule::{demo, server};
 
@@ -32,8 +32,11 @@ fn main() -> ExitCode {
 
 fn failed(error: &Failure) -> ExitCode {
     match error.downcast_ref::<Error>() {
-        // The operator is the one who may see the whole chain.
-        Some(error) => eprintln!("vestibule: {}", error.chain()),
+        // The operator is the one who may see the whole chain, and needs no word for its kind.
+        Some(error) => {
+            let chain = error.chain();
+            eprintln!("vestibule: {}", chain.strip_prefix("internal error: ").unwrap_or(&chain));
+        }
         None => eprintln!("vestibule: {error}"),
     }
     ExitCode::FAILURE
@@ -56,15 +59,25 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
             Ok(())
         }
         Command::Config | Command::Demo(_) => {
-            show_settings(&sources);
+            show_settings(&sources, &config);
             Ok(())
         }
     }
 }
 
-/// Prints the effective settings.
-fn show_settings(sources: &Sources) {
+/// Prints the effective settings and where each comes from.
+fn show_settings(sources: &Sources, config: &Config) {
     for (setting, value, origin) in sources.shown() {
+        let derived = match setting.name {
+            "base_url" => config.base_url.to_string(),
+            "database" => match &config.database {
+                Database::Sqlite(path) => format!("sqlite://{}", path.display()),
+                Database::Postgres(_) => value.to_owned(),
+            },
+            "keys" => format!("(in {})", config.data.join(vestibule::app::KEY_FILE).display()),
+            _ => String::new(),
+        };
+        let value = if value.is_empty() { &derived } else { value };
         println!("{:<28} {:<32} # {origin}", setting.name, format!("= {value:?}"));
     }
 }

@@ -65,8 +65,19 @@ pub enum KeyError {
     /// There is no key.
     #[error("there is no sealing key")]
     None,
+    /// The key file is gone, and with it what opens the secrets that are there.
+    #[error(
+        "there is no key file {path}, but the secrets in the database are sealed with the key \
+         {key_id}: put its file back, or give the key by the setting `keys`"
+    )]
+    Lost {
+        /// Which file.
+        path: String,
+        /// The id of the key that is needed.
+        key_id: String,
+    },
     /// The key file cannot be read or written.
-    #[error("the key file {path}: {source}")]
+    #[error("the key file {path} cannot be used")]
     File {
         /// Which file.
         path: String,
@@ -94,16 +105,21 @@ impl Sealer {
         if keys.is_empty() { Err(KeyError::None) } else { Ok(Self { keys }) }
     }
 
-    /// Reads the key file, or makes one with a new key if there is none and `may_create`.
+    /// Reads the key file. If there is none it makes one with a new key, unless something was
+    /// `sealed_with` a key before, which a new one would not open.
     ///
     /// # Errors
     ///
     /// [`KeyError`] if it cannot be read or written, or holds no keys.
-    pub fn from_file(path: &Path, may_create: bool) -> Result<Self, KeyError> {
+    pub fn from_file(path: &Path, sealed_with: Option<&str>) -> Result<Self, KeyError> {
         let failed = |source| KeyError::File { path: path.display().to_string(), source };
         match std::fs::read_to_string(path) {
             Ok(text) => Self::from_text(&Secret::new(text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_create => {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if let Some(key_id) = sealed_with {
+                    let (path, key_id) = (path.display().to_string(), key_id.to_owned());
+                    return Err(KeyError::Lost { path, key_id });
+                }
                 let key = Secret::random("");
                 let mut options = std::fs::OpenOptions::new();
                 let mut file =
@@ -174,6 +190,11 @@ impl Sealer {
         all.extend_from_slice(parts);
         self.keys.first().map_or([0; 32], |(_, key)| hmac_sha256(&key[..], &all))
     }
+}
+
+/// The id of the key that a value was sealed with.
+pub fn sealed_with(sealed: &[u8]) -> String {
+    sealed.get(1..1 + KEY_ID_LEN).map(hex).unwrap_or_default()
 }
 
 /// Each salt has a key of its own, so its only nonce may be zero.

@@ -46,7 +46,7 @@ async fn ready(
     axum::extract::State(app): axum::extract::State<App>,
 ) -> (http::StatusCode, &'static str) {
     let nobody = Caller::anonymous();
-    match app.db.read(&nobody, async |tx| installation::is_new(tx).await).await {
+    match app.db.read(&nobody, async |tx| installation::key_id(tx).await).await {
         Ok(_) => (http::StatusCode::OK, "ok\n"),
         Err(_) => (http::StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n"),
     }

@@ -2,10 +2,26 @@
 
 import assert from 'node:assert/strict';
 import { webcrypto } from 'node:crypto';
+import { appendFileSync } from 'node:fs';
 import nodeTest from 'node:test';
 
 // Node.js 18 has it, but not among its globals, where the SDK looks for it.
 globalThis.crypto ??= webcrypto;
+
+// What the SDK is answered is kept, one line of JSON each, to be held against WorkOS's document.
+const { fetch } = globalThis;
+globalThis.fetch = async (url, options) => {
+  const answer = await fetch(url, options);
+  const { pathname, search } = new URL(url);
+  const line = {
+    method: options.method,
+    path: pathname + search,
+    status: answer.status,
+    body: await answer.clone().text(),
+  };
+  appendFileSync(process.env.RECORD, `${JSON.stringify(line)}\n`);
+  return answer;
+};
 
 /** The package under test, by its name in package.json. */
 const sdk = await import(process.env.WORKOS_SDK);

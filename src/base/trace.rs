@@ -65,6 +65,12 @@ impl Trace {
         &self.steps
     }
 
+    /// What came at the check of this name, if it was made and held.
+    pub fn received(&self, name: &str) -> Option<&str> {
+        let held = |step: &&Step| step.name == name && step.outcome == Outcome::Passed;
+        self.steps.iter().rfind(held)?.received.as_deref()
+    }
+
     /// The moment of the next step.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::pages::{self, FLOW};
 use super::params::Params;
 use crate::app::App;
+use crate::base::failure::FailureCode;
 use crate::sso::authorize::{self, Begun, Request};
 use crate::sso::{Refused, initiate};
 use crate::web::{browser, cookies, page};
@@ -18,7 +19,7 @@ use crate::web::{browser, cookies, page};
 /// How many logins a browser may have under way; the oldest cookie gives way.
 const MAX_FLOWS: usize = 8;
 /// How long the cookie of a login lives, in seconds: a little longer than the login.
-const COOKIE_S: i64 = 900;
+pub(super) const COOKIE_S: i64 = 900;
 /// The parameters that may be there once only.
 const SINGLE: &[&str] = &[
     "client_id",
@@ -67,6 +68,9 @@ pub(super) async fn initiate(
         axum::body::Bytes::from(parts.uri.query().unwrap_or_default().to_owned())
     };
     let params = Params::parse(&String::from_utf8_lossy(&form));
+    if params.duplicate(&["iss", "login_hint", "target_link_uri"]).is_some() {
+        return pages::refused(&Refused::unrecorded(FailureCode::InitiateInvalid));
+    }
     let request = initiate::Request {
         external_key,
         iss: params.text("iss"),
@@ -75,7 +79,8 @@ pub(super) async fn initiate(
         browser: browser::of(&app, &parts),
     };
     let outcome = initiate::begin(&app, request).await;
-    depart(&app, &parts.headers, outcome)
+    let response = depart(&app, &parts.headers, outcome);
+    if parts.method == Method::POST { page::after_post(response) } else { response }
 }
 
 /// Whether nobody is going anywhere: a look without a visit, or a browser that guesses ahead.

@@ -6,6 +6,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
+use super::authorize::COOKIE_S;
 use super::{consent, pages};
 use crate::app::App;
 use crate::base::secret::SecretHash;
@@ -35,7 +36,15 @@ pub(super) async fn callback(
             cookies::remove(&app, &mut response, &pages::flow_cookie(&session_id));
             response
         }
-        Ok(Finished::Asked(question)) => pages::question(&question),
+        Ok(Finished::Asked(question)) => {
+            let mut response = pages::question(&question);
+            // The question may stay open as long as the login could until now.
+            let cookie = pages::flow_cookie(&question.session_id);
+            if let Some(secret) = cookies::get(&app, &parts.headers, &cookie) {
+                cookies::set(&app, &mut response, &cookie, (secret, COOKIE_S));
+            }
+            response
+        }
         Err(refused) => {
             let mut response = pages::refused(&refused);
             if let Some(id) = &refused.session_id {

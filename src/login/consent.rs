@@ -2,14 +2,13 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 
 use super::pages;
 use super::params::Params;
 use crate::app::App;
 use crate::base::failure::FailureCode;
 use crate::base::secret::{SecretHash, base64url, equal};
-use crate::sso::callback::Finished;
 use crate::sso::{Refused, consent};
 use crate::web::{cookies, page};
 
@@ -30,34 +29,23 @@ pub(super) async fn answer(
 ) -> Response {
     let form = Params::parse(&String::from_utf8_lossy(&body));
     if !is_same_origin(&headers) {
-        return pages::refused(&refusal());
+        return pages::refused(&Refused::unrecorded(FailureCode::ConsentInvalid));
     }
     let ticket = form.text("ticket").unwrap_or_default();
     let agrees = form.text("answer").as_deref() == Some("continue");
     let cookie = |id: &_| cookies::get(&app, &headers, &pages::flow_cookie(id)).map(SecretHash::of);
-    match consent::answer(&app, (&ticket, agrees), &cookie).await {
+    let (mut response, session_id) = match consent::answer(&app, (&ticket, agrees), &cookie).await {
         Ok(agreed) => {
-            let Finished::Answered { location, session_id } = agreed.finished else {
-                return pages::refused(&refusal());
-            };
-            let mut response = page::redirect(&location);
-            *response.status_mut() = StatusCode::SEE_OTHER;
-            cookies::remove(&app, &mut response, &pages::flow_cookie(&session_id));
+            let mut response = page::redirect(&agreed.location);
             remember(&app, &headers, &mut response, &agreed.external_key);
-            response
+            (response, Some(agreed.session_id))
         }
-        Err(refused) => {
-            let mut response = pages::refused(&refused);
-            if response.status().is_redirection() {
-                *response.status_mut() = StatusCode::SEE_OTHER;
-            }
-            response
-        }
+        Err(refused) => (pages::refused(&refused), refused.session_id),
+    };
+    if let Some(id) = session_id {
+        cookies::remove(&app, &mut response, &pages::flow_cookie(&id));
     }
-}
-
-fn refusal() -> Refused {
-    Refused { failure: FailureCode::ConsentInvalid.into(), session_id: None, location: None }
+    page::after_post(response)
 }
 
 /// Whether the form was sent from a page of ours, as far as the browser tells.
@@ -84,8 +72,10 @@ fn mark(app: &App, external_key: &str) -> String {
 }
 
 fn remember(app: &App, headers: &HeaderMap, response: &mut Response, external_key: &str) {
+    let new = mark(app, external_key);
     let mut all = marks(app, headers);
-    all.push(mark(app, external_key));
+    all.retain(|known| *known != new);
+    all.push(new);
     let oldest = all.len().saturating_sub(MAX_AGREED);
     cookies::set(app, response, AGREED, (&all[oldest..].join("."), COOKIE_S));
 }

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 /// Decoded parameters in the order in which they came.
-#[derive(Debug)]
 pub(super) struct Params(Vec<(String, Vec<u8>)>);
 
 impl Params {

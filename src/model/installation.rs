@@ -2,19 +2,19 @@
 
 use crate::base::{Error, Result};
 use crate::db::Tx;
-use crate::seal::{Place, Sealer};
+use crate::seal::{self, Place, Sealer};
 
 const CHECK: &str = "sealing_key_check";
 const PLACE: Place<'_> =
     Place { table: "installation", row: CHECK, column: "value", environment: "" };
 
-/// Whether nothing was ever sealed here.
+/// The id of the key that the proof is sealed with; `None` if nothing was ever sealed here.
 ///
 /// # Errors
 ///
 /// [`Error::Unavailable`] if the database does not answer.
-pub async fn is_new(tx: &mut Tx) -> Result<bool> {
-    Ok(find(tx).await?.is_none())
+pub async fn key_id(tx: &mut Tx) -> Result<Option<String>> {
+    Ok(find(tx).await?.map(|sealed| seal::sealed_with(&sealed)))
 }
 
 /// Makes sure that the keys open what was sealed here; on the first start, seals the proof.

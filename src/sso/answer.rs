@@ -7,7 +7,7 @@ use crate::base::id::SsoSessionId;
 use crate::base::secret::Secret;
 
 /// Where the application wants its answer, verified, and its `state`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Target {
     /// A registered redirect URI, byte for byte as the application sent it.
     pub redirect_uri: String,

@@ -3,6 +3,7 @@
 use super::answer::Target;
 use super::{Memory, Refused, Ticket, failure_of, memory_place, refuse_unstarted, system};
 use crate::app::App;
+use crate::base::email::domain_key;
 use crate::base::failure::{Failure, FailureCode};
 use crate::base::id::{EnvironmentId, OrganizationId, SsoSessionId};
 use crate::base::secret::Secret;
@@ -18,7 +19,7 @@ use crate::upstream::{self, Ask};
 pub const MAX_STATE: usize = 8192;
 
 /// What the application asks for. Empty parameters count as absent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Request {
     /// The environment's client id.
     pub client_id: String,
@@ -57,7 +58,6 @@ pub struct Request {
 }
 
 /// A login that has begun.
-#[derive(Debug)]
 pub struct Begun {
     /// Where the browser goes: the identity provider.
     pub location: String,
@@ -162,9 +162,7 @@ async fn select(tx: &mut Tx, request: &Request) -> Result<Result<Connection, Fai
             failure(FailureCode::ConnectionStrategyInvalid, "no provider is set up")
         }
         (None, None, None, Some(domain)) => {
-            let filter = connection::Filter { domain: Some(domain.clone()), ..Default::default() };
-            let found = connection::list(tx, &filter, &Default::default()).await?;
-            if found.data.is_empty() {
+            if !is_known(tx, domain).await? {
                 failure(FailureCode::ConnectionDomainInvalid, "no connection for the domain")
             } else {
                 failure(FailureCode::DomainSelectorNotAllowed, "use connection or organization")
@@ -180,6 +178,14 @@ async fn select(tx: &mut Tx, request: &Request) -> Result<Result<Connection, Fai
         (None, None, None, None) => failure(FailureCode::InvalidConnectionSelector, "no selector"),
         _ => failure(FailureCode::InvalidConnectionSelector, "two selectors, or no known provider"),
     }
+}
+
+/// Whether any connection is for the domain.
+async fn is_known(tx: &mut Tx, domain: &str) -> Result<bool> {
+    let Some(domain) = domain_key(domain) else { return Ok(false) };
+    let filter = connection::Filter { domain: Some(domain), ..Default::default() };
+    let page = connection::list(tx, &filter, &Default::default()).await?;
+    Ok(!page.data.is_empty())
 }
 
 /// The one usable connection of an organization.
@@ -346,23 +352,18 @@ async fn refuse(
     failure: Failure,
     trace: Trace,
 ) -> Refused {
-    let id = lookup.session_id.clone();
-    let location = lookup
-        .redirect_is_registered
-        .then(|| target.refusal(&failure, Some(&id)))
-        .flatten()
-        .filter(|_| failure.code != FailureCode::StateTooLong);
-    if matches!(failure.code, FailureCode::RateLimited | FailureCode::Unavailable) {
-        return Refused { failure, session_id: None, location };
-    }
     let offered = request.redirect_uri.as_deref().unwrap_or_default();
     let attempt = sso_session::Refusal {
-        id,
+        id: lookup.session_id,
         organization_id: lookup.connection.as_ref().ok().map(|it| it.organization_id.clone()),
         connection_id: lookup.connection.ok().map(|it| it.id),
         redirect_uri: offered.chars().filter(|c| !c.is_control()).take(512).collect(),
         browser: request.browser.clone(),
     };
-    let refused = refuse_unstarted(app, &lookup.environment_id, attempt, (failure, trace)).await;
-    Refused { location, ..refused }
+    let mut refused =
+        refuse_unstarted(app, &lookup.environment_id, attempt, (failure, trace)).await;
+    if lookup.redirect_is_registered {
+        refused.location = target.refusal(&refused.failure, refused.session_id.as_ref());
+    }
+    refused
 }

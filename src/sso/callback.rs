@@ -28,7 +28,6 @@ pub struct Return<'a> {
 }
 
 /// How the second half ended.
-#[derive(Debug)]
 pub enum Finished {
     /// The browser goes to the application, with a code.
     Answered {
@@ -206,7 +205,8 @@ async fn go_on(
     if needed && (idp_initiated || !(step.agreed)(connection)) {
         return consent::ask(app, connection, entering, trace).await.map(Finished::Asked);
     }
-    sign_in::enter(app, entering, trace).await
+    let location = sign_in::enter(app, entering, trace).await?;
+    Ok(Finished::Answered { location, session_id: attempt.taken.id.clone() })
 }
 
 /// The part with the network: what the identity provider vouches for. No transaction is open.

@@ -2,7 +2,7 @@
 //! anybody's sees once per browser whose it is.
 
 use super::answer::Target;
-use super::callback::{Finished, judge, take};
+use super::callback::{judge, take};
 use super::sign_in::{self, Entering};
 use super::{Memory, Refused, Ticket, failure_of, memory_place, refuse, system};
 use crate::app::App;
@@ -32,10 +32,11 @@ pub struct Question {
 }
 
 /// An answer that lets the person in, and the connection that this browser has now agreed to.
-#[derive(Debug)]
 pub struct Agreed {
-    /// How the login ended.
-    pub finished: Finished,
+    /// Where the browser goes: to the application, with a code.
+    pub location: String,
+    /// The attempt, whose cookie is no longer needed.
+    pub session_id: SsoSessionId,
     /// The connection's callback key.
     pub external_key: String,
 }
@@ -89,6 +90,16 @@ pub(super) async fn ask(
     Ok(question)
 }
 
+/// What is wrong with the browser or the time is wrong with the form.
+fn of_the_form(failure: Failure) -> Failure {
+    match failure.code {
+        FailureCode::BrowserBindingFailed | FailureCode::FlowExpired => {
+            Failure { code: FailureCode::ConsentInvalid, ..failure }
+        }
+        _ => failure,
+    }
+}
+
 /// Goes on with the person's answer.
 ///
 /// # Errors
@@ -122,10 +133,10 @@ pub async fn answer(
             sign_in::enter(app, memory.step, &mut trace).await
         }
         Ok(_) => Err(FailureCode::SigninConsentDenied.into()),
-        Err(failure) => Err(failure),
+        Err(failure) => Err(of_the_form(failure)),
     };
     match outcome {
-        Ok(finished) => Ok(Agreed { finished, external_key }),
+        Ok(location) => Ok(Agreed { location, session_id: names.1, external_key }),
         Err(failure) => {
             let target = attempt.redirect_is_registered.then_some(&target);
             Err(refuse(app, (&names.0, &names.1), failure, trace, target).await)

@@ -62,16 +62,16 @@ pub async fn begin(app: &App, request: Request) -> Result<Begun, Refused> {
     match depart(app, &request, (&connection, &target, &session_id), &mut trace).await {
         Ok(begun) => Ok(begun),
         Err(failure) => {
-            let location = location(&connection, &target, &failure, &session_id);
             let attempt = sso_session::Refusal {
                 id: session_id,
-                organization_id: Some(connection.organization_id),
-                connection_id: Some(connection.id),
-                redirect_uri: target.redirect_uri,
+                organization_id: Some(connection.organization_id.clone()),
+                connection_id: Some(connection.id.clone()),
+                redirect_uri: target.redirect_uri.clone(),
                 browser: request.browser,
             };
             let environment_id = &connection.environment_id;
             let refused = refuse_unstarted(app, environment_id, attempt, (failure, trace)).await;
+            let location = location(&connection, &target, &refused);
             Err(Refused { location, ..refused })
         }
     }
@@ -114,14 +114,10 @@ async fn depart(
 
 /// WorkOS's answer names the connection and the organization, so that the application can begin the
 /// login itself.
-fn location(
-    connection: &Connection,
-    target: &Target,
-    failure: &Failure,
-    session_id: &SsoSessionId,
-) -> Option<String> {
+fn location(connection: &Connection, target: &Target, refused: &Refused) -> Option<String> {
+    let failure = &refused.failure;
     if failure.code != FailureCode::IdpInitiatedSsoDisabled {
-        return target.refusal(failure, Some(session_id));
+        return target.refusal(failure, refused.session_id.as_ref());
     }
     Some(target.location(&[
         ("error_description", failure.code.for_developer()),

@@ -34,9 +34,12 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// A failure of which nothing is recorded.
-    fn unrecorded(failure: impl Into<Failure>) -> Self {
-        Self { failure: failure.into(), session_id: None, location: None }
+    /// A failure of which only the log knows: whose attempt it was is not known, or recording it
+    /// would be of use to nobody but a flood.
+    pub fn unrecorded(failure: impl Into<Failure>) -> Self {
+        let failure = failure.into();
+        tracing::info!(reason = failure.code.as_str(), "a login was refused");
+        Self { failure, session_id: None, location: None }
     }
 }
 
@@ -62,7 +65,7 @@ fn failure_of(error: &Error) -> Failure {
 }
 
 /// What a login remembers while the browser is away. Stored sealed.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Memory<T> {
     /// The application's `state`, as percent-encoded bytes.
     app_state: Option<String>,
@@ -147,7 +150,8 @@ async fn refuse(
     let stored = app
         .db
         .write(&system(environment_id), async move |tx| {
-            sso_session::fail(tx, &session_id, &recorded, (None, Some(&trace))).await
+            let email = trace.received("profile.email");
+            sso_session::fail(tx, &session_id, &recorded, (email, Some(&trace))).await
         })
         .await;
     if let Err(error) = stored {
@@ -157,13 +161,18 @@ async fn refuse(
     Refused { failure, session_id: Some(id.clone()), location }
 }
 
-/// Records an attempt that failed before anybody was sent to an identity provider.
+/// Records an attempt that failed before anybody was sent to an identity provider, unless there are
+/// so many that somebody must be doing it on purpose: whoever knows a client id can.
 async fn refuse_unstarted(
     app: &App,
     environment_id: &EnvironmentId,
     attempt: sso_session::Refusal,
     (failure, mut trace): (Failure, Trace),
 ) -> Refused {
+    let is_passing = matches!(failure.code, FailureCode::RateLimited | FailureCode::Unavailable);
+    if is_passing || !app.authorize_rate.admit(environment_id.as_str(), app.clock.now()) {
+        return Refused::unrecorded(failure);
+    }
     trace.failed(&failure);
     let id = attempt.id.clone();
     tracing::info!(

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::answer::Target;
-use super::callback::Finished;
 use super::{failure_of, system};
 use crate::app::App;
 use crate::base::Result;
@@ -48,7 +47,7 @@ const PROTOCOL_CLAIMS: &[&str] = &[
 ];
 
 /// A person about to be let in.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Entering {
     pub(super) session_id: SsoSessionId,
     pub(super) environment_id: EnvironmentId,
@@ -60,13 +59,13 @@ pub(super) struct Entering {
     pub(super) assertion: Assertion,
 }
 
-/// Lets the person in, or records why not.
+/// Lets the person in; says where the browser goes with the code.
 pub(super) async fn enter(
     app: &App,
     entering: Entering,
     trace: &mut Trace,
-) -> Result<Finished, Failure> {
-    let (target, session_id) = (entering.target.clone(), entering.session_id.clone());
+) -> Result<String, Failure> {
+    let target = entering.target.clone();
     let caller = system(&entering.environment_id);
     let before = trace.clone();
     let (code, after) = app
@@ -79,7 +78,7 @@ pub(super) async fn enter(
         .await
         .map_err(|error| failure_of(&error))?;
     *trace = after;
-    Ok(Finished::Answered { location: target.code(&code?), session_id })
+    Ok(target.code(&code?))
 }
 
 /// The unit: reads and judges first, writes afterwards. A refusal is a value, so that it can be

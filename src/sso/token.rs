@@ -2,7 +2,7 @@
 
 use super::failure_of;
 use crate::app::App;
-use crate::base::id::EnvironmentId;
+use crate::base::id::{EnvironmentId, SsoSessionId};
 use crate::base::secret::{Secret, SecretHash, base64url, equal, sha256};
 use crate::base::{Caller, Error, Result};
 use crate::db::Tx;
@@ -122,9 +122,29 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
         .await?;
     match granted {
         Ok(profile) => Ok(Granted { access_token: token, profile }),
-        Err(reason) => {
-            tracing::info!(reason, "a code was refused");
+        Err(refusal) => {
+            refusal.log();
             Err(TokenError::InvalidGrant)
+        }
+    }
+}
+
+/// Why a code was refused: for the log, since the wire has one sentence for all of it.
+#[derive(Debug)]
+struct Refusal {
+    reason: &'static str,
+    session_id: Option<SsoSessionId>,
+}
+
+impl Refusal {
+    /// A code in two hands has leaked; the rest is somebody's mistake.
+    fn log(&self) {
+        let (reason, sso_session) =
+            (self.reason, self.session_id.as_ref().map(SsoSessionId::as_str));
+        if matches!(reason, "code_replay" | "code_wrong_client") {
+            tracing::warn!(reason, sso_session, "a code was refused, and what it gave is revoked");
+        } else {
+            tracing::info!(reason, sso_session, "a code was refused");
         }
     }
 }
@@ -188,28 +208,41 @@ struct Redeeming {
 }
 
 impl Redeeming {
-    async fn run(&self, tx: &mut Tx) -> Result<Result<Profile, &'static str>> {
+    async fn run(&self, tx: &mut Tx) -> Result<Result<Profile, Refusal>> {
         let hash = self.code.hash();
-        let (code, is_repeated) =
-            match authorization_code::take(tx, &hash, &self.fingerprint).await? {
-                Take::Taken(code) => (code, false),
-                Take::Repeated(code) => (code, true),
-                Take::Replayed(code) => {
-                    access_token::revoke_by_code(tx, &hash).await?;
-                    tracing::warn!(
-                        sso_session = code.sso_session_id.as_str(),
-                        reason = "code_replay",
-                        "a code came twice: what it gave is revoked"
-                    );
-                    return Ok(Err("code_replay"));
-                }
-                Take::Unknown => return Ok(Err("code_unknown")),
-            };
+        let (code, outcome) = match authorization_code::take(tx, &hash, &self.fingerprint).await? {
+            Take::Taken(code) => {
+                let outcome = self.grant(tx, (&hash, &code), false).await?;
+                (code, outcome)
+            }
+            Take::Repeated(code) => {
+                let outcome = self.grant(tx, (&hash, &code), true).await?;
+                (code, outcome)
+            }
+            Take::Replayed(code) => {
+                access_token::revoke_by_code(tx, &hash).await?;
+                (code, Err("code_replay"))
+            }
+            Take::Unknown => {
+                return Ok(Err(Refusal { reason: "code_unknown", session_id: None }));
+            }
+        };
+        let session_id = Some(code.sso_session_id);
+        Ok(outcome.map_err(|reason| Refusal { reason, session_id }))
+    }
+
+    /// Judges a code that is taken, and grants the token or finds the one that was granted.
+    async fn grant(
+        &self,
+        tx: &mut Tx,
+        (hash, code): (&SecretHash, &AuthorizationCode),
+        is_repeated: bool,
+    ) -> Result<Result<Profile, &'static str>> {
         if code.environment_id != self.client.environment_id {
-            access_token::revoke_by_code(tx, &hash).await?;
+            access_token::revoke_by_code(tx, hash).await?;
             return Ok(Err("code_wrong_client"));
         }
-        if let Err(reason) = self.judge(tx, &code) {
+        if let Err(reason) = self.judge(tx, code) {
             return Ok(Err(reason));
         }
         tx.enter(&code.environment_id);
@@ -223,7 +256,7 @@ impl Redeeming {
             let good = access_token::find_profile(tx, &self.token.hash()).await?;
             return Ok(good.ok_or("code_replay"));
         }
-        access_token::issue(tx, &self.token, &hash, &code).await?;
+        access_token::issue(tx, &self.token, hash, code).await?;
         sso_session::succeed(tx, &code.sso_session_id).await?;
         profile::get(tx, &code.profile_id).await.map(Ok)
     }

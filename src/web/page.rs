@@ -60,6 +60,15 @@ pub fn redirect(location: &str) -> Response {
     }
 }
 
+/// A redirect after a POST: `303 See Other`, so that no browser sends the form on (RFC 9700 section
+/// 4.12). Other answers stay as they are.
+pub fn after_post(mut response: Response) -> Response {
+    if response.status() == StatusCode::FOUND {
+        *response.status_mut() = StatusCode::SEE_OTHER;
+    }
+    response
+}
+
 /// Puts a session cookie on the response. Cookies do not know ports, so the name must tell apart
 /// whatever runs on this host.
 pub fn set_cookie(response: &mut Response, name: &str, value: &str) {

@@ -8,5 +8,5 @@ mod openapi;
 mod organizations;
 mod redirect_uris;
 mod roles;
-mod workos_schema;
+pub mod workos_schema;
 mod world;

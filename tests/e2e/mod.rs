@@ -1,5 +1,9 @@
 //! The program itself with clients and identity providers that others wrote, and its death.
 
+mod cli;
+mod crash;
 mod npm;
+mod oidc_provider;
 pub mod process;
 mod sdk;
+mod service;

@@ -1,6 +1,5 @@
 //! Programs that a test starts, gone when it is.
 
-#![allow(dead_code, reason = "the tests of the command line need the rest")]
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -23,7 +22,8 @@ pub fn program(name: &str, folder: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", name]).current_dir(folder);
     #[expect(clippy::disallowed_methods, reason = "settings of the developer are not the test's")]
-    for (variable, _) in std::env::vars() {
+    let variables = std::env::vars();
+    for (variable, _) in variables {
         if variable.starts_with("VESTIBULE_") || variable.starts_with("WORKOS_") {
             command.env_remove(variable);
         }

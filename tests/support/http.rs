@@ -14,6 +14,8 @@ use url::{Url, form_urlencoded};
 /// A request in the making.
 pub struct Request {
     url: Url,
+    /// The server that answers, where it is not that of the URL.
+    via: Option<Url>,
     /// The target as it is sent, where it is not that of the URL.
     target: Option<String>,
     method: String,
@@ -32,7 +34,7 @@ pub struct Answer {
 impl Request {
     pub fn new(method: &str, url: &Url) -> Self {
         let (method, url) = (method.to_owned(), url.clone());
-        Self { url, target: None, method, headers: Vec::new(), body: Vec::new() }
+        Self { url, via: None, target: None, method, headers: Vec::new(), body: Vec::new() }
     }
 
     pub fn get(url: &Url) -> Self {
@@ -47,6 +49,12 @@ impl Request {
     /// Sends this path and query byte for byte.
     pub fn target(mut self, target: &str) -> Self {
         self.target = Some(target.to_owned());
+        self
+    }
+
+    /// Lets another server answer, as a load balancer does.
+    pub fn via(mut self, server: &Url) -> Self {
+        self.via = Some(server.clone());
         self
     }
 
@@ -74,8 +82,9 @@ impl Request {
 
     /// Sends it to a server that may be gone.
     pub async fn try_send(self) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
-        let host = self.url.host_str().expect("a host");
-        let port = self.url.port_or_known_default().expect("a port");
+        let server = self.via.as_ref().unwrap_or(&self.url);
+        let host = server.host_str().expect("a host");
+        let port = server.port_or_known_default().expect("a port");
         let stream = TcpStream::connect((host, port)).await?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;

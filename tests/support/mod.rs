@@ -10,6 +10,13 @@ mod world;
 pub use database::{Fixture, Folder, TestDb};
 pub use world::World;
 
+/// Says that a test does less than it could, past the harness, which keeps to itself what is printed
+/// by tests that pass.
+pub fn skipped(why: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "\nskipped: {why}");
+}
+
 /// Runs each test on SQLite and again on PostgreSQL, as `name::sqlite` and `name::postgres`.
 ///
 /// The argument is a [`TestDb`] or whatever else is made from one (see [`Fixture`]).

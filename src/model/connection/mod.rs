@@ -371,7 +371,11 @@ pub async fn get(tx: &mut Tx, id: &str) -> Result<Connection> {
 ///
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Connection>> {
-    table::find(tx, id).await
+    match ConnectionId::parse(id) {
+        Some(id) => table::find(tx, &id).await,
+        // Such as one with a NUL, which PostgreSQL would refuse.
+        None => Ok(None),
+    }
 }
 
 /// The connection with this callback key. Finds the environment, so it is not limited to one.
@@ -380,6 +384,9 @@ pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<Connection>> {
 ///
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn find_by_external_key(tx: &mut Tx, key: &str) -> Result<Option<Connection>> {
+    if !key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(None);
+    }
     table::find_by_external_key(tx, key).await
 }
 

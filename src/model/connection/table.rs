@@ -67,7 +67,7 @@ pub(super) async fn delete(tx: &mut Tx, id: &ConnectionId) -> Result<()> {
     .map(drop)
 }
 
-pub(super) async fn find(tx: &mut Tx, id: &str) -> Result<Option<Connection>> {
+pub(super) async fn find(tx: &mut Tx, id: &ConnectionId) -> Result<Option<Connection>> {
     let sql = format!("{SELECT} id = $1 AND environment_id = $2");
     let environment_id = tx.environment_id();
     let row = tx.fetch_optional(&sql, &[id.into(), (&environment_id).into()]).await?;

@@ -18,6 +18,9 @@ use crate::db::Tx;
 /// How long a login may take until the browser is back, and again until the code is redeemed:
 /// 10 minutes, in milliseconds.
 pub const LIFETIME_MS: i64 = 10 * 60 * 1000;
+/// How long an attempt whose browser came back in time may still wait for its identity provider
+/// before it counts as timed out (a node may have died with it): 2 minutes, in milliseconds.
+const GRACE_MS: i64 = 2 * 60 * 1000;
 
 /// How an attempt stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -346,7 +349,7 @@ pub async fn succeed(tx: &mut Tx, id: &SsoSessionId) -> Result<()> {
 ///
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn time_out(tx: &mut Tx, limit: usize) -> Result<usize> {
-    let late = table::late(tx, limit).await?;
+    let late = table::late(tx, GRACE_MS, limit).await?;
     for (environment_id, id) in &late {
         tx.enter(environment_id);
         let code = Some(FailureCode::TimedOut);

@@ -229,12 +229,18 @@ pub(super) async fn end(
     .transpose()
 }
 
-pub(super) async fn late(tx: &mut Tx, limit: usize) -> Result<Vec<(EnvironmentId, SsoSessionId)>> {
+pub(super) async fn late(
+    tx: &mut Tx,
+    grace_ms: i64,
+    limit: usize,
+) -> Result<Vec<(EnvironmentId, SsoSessionId)>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     tx.fetch_all(
         "SELECT environment_id, id FROM sso_sessions
-         WHERE status = 'in_progress' AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
-        &[tx.now().into(), limit.into()],
+         WHERE status = 'in_progress' AND expires_at <= $1
+             AND (step <> 'arrived' OR expires_at <= $2)
+         ORDER BY expires_at LIMIT $3",
+        &[tx.now().into(), tx.now().plus_ms(-grace_ms).into(), limit.into()],
     )
     .await?
     .into_iter()

@@ -1,0 +1,310 @@
+//! The command line, as its users type it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::process::{Outcome, Process, run, vestibule};
+use super::service::{Okta, REDIRECT_URI, Service};
+use crate::support::Folder;
+
+async fn typed(folder: &Path, arguments: &[&str]) -> Outcome {
+    let mut command = vestibule(folder);
+    command.args(arguments);
+    run(command).await
+}
+
+fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+    value[member].as_str().unwrap_or_else(|| panic!("no {member}: {value}"))
+}
+
+#[tokio::test]
+async fn config_shows_every_setting_with_its_origin_and_no_secret() {
+    let folder = Folder::new();
+    let file = folder.path().join("vestibule.toml");
+    std::fs::write(&file, "listen = \"127.0.0.1:81\"\n[retention]\nevents_days = 30\n").unwrap();
+    let mut command = vestibule(folder.path());
+    command
+        .args(["config", "--outbound-allow", "10.0.0.5"])
+        .env("VESTIBULE_DATABASE", "postgres://user:canary@host/name")
+        .env("VESTIBULE_LISTEN", "127.0.0.1:82");
+    let shown = run(command).await;
+    assert!(shown.status.success(), "{shown:?}");
+    assert!(!shown.stdout.contains("canary"));
+    let lines: Vec<String> =
+        shown.stdout.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for expected in [
+        "listen = \"127.0.0.1:82\" # environment VESTIBULE_LISTEN",
+        "database = \"********\" # environment VESTIBULE_DATABASE",
+        "outbound.allow = \"10.0.0.5\" # flag --outbound-allow",
+        "retention.events_days = \"30\" # file vestibule.toml",
+        "log.level = \"info\" # default",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected}: {}", shown.stdout);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_setting_refuses_to_start_and_the_nearest_one_is_named() {
+    let folder = Folder::new();
+    let mut command = vestibule(folder.path());
+    command.arg("serve").env("VESTIBULE_LISTN", "127.0.0.1:0");
+    let refused = run(command).await;
+    assert_eq!(
+        refused.failure(),
+        "vestibule: unknown setting `listn` (environment VESTIBULE_LISTN); did you mean `listen`?"
+    );
+    let flag = typed(folder.path(), &["serve", "--outbound-alow", "x"]).await;
+    assert!(!flag.status.success());
+    assert!(flag.stderr.contains("'--outbound-allow'"), "{flag:?}");
+    std::fs::write(folder.path().join("other.toml"), "[retentoin]\nevents_days = 1\n").unwrap();
+    let file = typed(folder.path(), &["serve", "--config", "other.toml"]).await;
+    assert!(file.failure().contains("file other.toml"), "{file:?}");
+    assert!(file.failure().contains("did you mean `retention.events_days`?"), "{file:?}");
+    let value = typed(folder.path(), &["serve", "--listen", "everywhere"]).await;
+    assert!(value.failure().contains("`listen` (flag --listen) is an IP address"), "{value:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "it left something behind");
+}
+
+#[tokio::test]
+async fn the_first_start_makes_everything_and_the_second_one_only_serves() {
+    let folder = Folder::new();
+    let mut service = Service::first_start(folder.path(), &[]).await;
+    let greeting = service.greeting.clone();
+    for part in ["vestibule redirect-uri create", "vestibule.key", "(shown this once)"] {
+        assert!(greeting.contains(part), "{part}: {greeting}");
+    }
+    let data = folder.path().join("data");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    assert_eq!(mode(&data.join("vestibule.key")), 0o600);
+    assert!(data.join("vestibule.db").exists());
+    let environment = service.application.api("GET", "/environment", &Value::Null).await;
+    assert_eq!(environment["client_id"], *service.application.client_id);
+    assert_eq!(environment["kind"], "sandbox");
+
+    assert!(service.process.terminate().await.success());
+    let key = std::fs::read(data.join("vestibule.key")).unwrap();
+    service.start_again().await;
+    assert!(service.process.terminate().await.success());
+    assert_eq!(service.process.rest().await, Vec::<String>::new());
+    assert_eq!(std::fs::read(data.join("vestibule.key")).unwrap(), key);
+    let log = service.process.stderr();
+    assert!(log.contains("stopped"), "{log}");
+    assert!(!log.contains('\u{1b}'), "colours in a file: {log}");
+    assert!(!log.contains(&service.application.api_key), "{log}");
+    let environments = run(service.command(&["environment", "list"])).await.json();
+    assert_eq!(environments.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_or_wrong_key_refuses_to_start_and_the_key_is_named() {
+    let folder = Folder::new();
+    let mut service = Service::first_start(folder.path(), &[]).await;
+    service.process.terminate().await;
+    let file = folder.path().join("data/vestibule.key");
+    let key = std::fs::read(&file).unwrap();
+
+    std::fs::remove_file(&file).unwrap();
+    let lost = run(service.command(&["serve"])).await.failure().to_owned();
+    assert!(lost.contains("vestibule.key"), "{lost}");
+    let id = lost.split("sealed with the key ").nth(1).map(|rest| &rest[..16]);
+    let id = id.unwrap_or_else(|| panic!("it does not say which key: {lost}")).to_owned();
+    assert!(!file.exists(), "a new key was made");
+
+    std::fs::write(&file, format!("{}\n", "A".repeat(43))).unwrap();
+    let wrong = run(service.command(&["organization", "list"])).await.failure().to_owned();
+    assert!(wrong.contains(&id), "{wrong}");
+    std::fs::write(&file, "no key\n").unwrap();
+    let malformed = run(service.command(&["serve"])).await.failure().to_owned();
+    assert!(malformed.contains("43 characters of base64url"), "{malformed}");
+
+    std::fs::write(&file, key).unwrap();
+    service.start_again().await;
+}
+
+#[tokio::test]
+async fn a_request_to_stop_waits_for_nobody_who_is_idle() {
+    let folder = Folder::new();
+    let mut service = Service::first_start(folder.path(), &[]).await;
+    let address = service.application.base_url.socket_addrs(|| None).unwrap()[0];
+    let _silent = TcpStream::connect(address).await.unwrap();
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    idle.readable().await.unwrap();
+    let asked = Instant::now();
+    assert!(service.process.terminate().await.success());
+    assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?}", asked.elapsed());
+}
+
+/// The whole guide, while the service runs: what one process writes the other sees.
+#[tokio::test]
+async fn the_guide_by_command_line_ends_with_a_login() {
+    let folder = Folder::new();
+    let okta = Okta::start(&["ada@acme.example".to_owned()]).await;
+    let mut service = Service::first_start(folder.path(), &[]).await;
+
+    let create = ["environment", "create", "Customers", "--kind", "sandbox"];
+    let environment = run(service.command(&create)).await.json();
+    let id = text(&environment, "id").to_owned();
+    let typed = async |arguments: &[&str]| {
+        let within = [arguments, &["--environment", &id]].concat();
+        run(service.command(&within)).await
+    };
+    let ambiguous = run(service.command(&["api-key", "create", "Backend"])).await;
+    assert!(ambiguous.failure().contains("--environment"), "{ambiguous:?}");
+    let key = typed(&["api-key", "create", "Backend"]).await.json();
+    typed(&["redirect-uri", "create", REDIRECT_URI]).await.json();
+    let organization = typed(&["organization", "create", "Acme"]).await.json();
+    let organization = text(&organization, "id");
+    let domain = ["domain", "create", organization, "acme.example", "--verified"];
+    assert_eq!(typed(&domain).await.json()["state"], "verified");
+
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, format!("{}\n", okta.credentials.client_secret.expose())).unwrap();
+    let secret = secret.to_str().unwrap();
+    let draft = typed(&["connection", "create", organization, "Acme Okta"]).await.json();
+    assert_eq!(draft["client_secret"], "missing");
+    let oidc = ["--client-id", &okta.credentials.client_id, "--client-secret-file", secret];
+    let update = ["connection", "update", text(&draft, "id")];
+    let endpoint = ["--discovery-endpoint", okta.tenant.base_url()];
+    let connection = typed(&[&update[..], &oidc, &endpoint].concat()).await;
+    assert!(!connection.stdout.contains(okta.credentials.client_secret.expose()));
+    let connection = connection.json();
+    assert_eq!(connection["client_secret"], "set");
+    let connection_id = text(&connection, "id");
+    okta.allow(text(&connection, "redirect_uri"));
+    typed(&["role", "create", "engineer", "Engineer"]).await.json();
+    let group = ["group", "create", connection_id, "Engineering", "--role", "engineer"];
+    typed(&group).await.json();
+
+    (service.application.client_id, service.application.api_key) =
+        (text(&environment, "client_id").to_owned(), text(&key, "value").to_owned());
+    let token = service.login(&okta, connection_id, "ada@acme.example").await;
+    assert_eq!(token["profile"]["role"]["slug"], "engineer");
+    assert_eq!(token["profile"]["organization_id"], organization);
+
+    // The first sign-in has activated it, and a secret that follows counts at once.
+    let typed = async |arguments: &[&str]| {
+        let within = [arguments, &["--environment", &id]].concat();
+        run(service.command(&within)).await
+    };
+    let shown = typed(&["connection", "show", connection_id]).await.json();
+    assert_eq!(shown["state"], "active");
+    let client_id = &okta.credentials.client_id;
+    let next = okta.tenant.add_secret(client_id).unwrap();
+    okta.tenant.deactivate_secret(client_id, okta.credentials.client_secret.expose()).unwrap();
+    std::fs::write(secret, next.expose()).unwrap();
+    typed(&["connection", "update", connection_id, "--client-secret-file", secret]).await.json();
+    service.login(&okta, connection_id, "ada@acme.example").await;
+
+    let sessions = typed(&["session", "list"]).await.json();
+    assert_eq!(sessions["data"].as_array().unwrap().len(), 2);
+    let session = typed(&["session", "show", text(&sessions["data"][0], "id")]).await.json();
+    assert_eq!(session["status"], "success");
+    let events = typed(&["events"]).await.json();
+    let of_it = |event: &&Value| event["event"] == "connection.activated";
+    assert_eq!(events["data"].as_array().unwrap().iter().filter(of_it).count(), 1);
+    typed(&["connection", "deactivate", connection_id]).await.json();
+    let refused =
+        crate::support::http::Request::get(&service.application.authorize_url(connection_id));
+    assert_eq!(refused.send().await.param("error").as_deref(), Some("connection_unlinked"));
+}
+
+#[tokio::test]
+async fn what_does_not_exist_fails_with_one_sentence() {
+    let folder = Folder::new();
+    let mut service = Service::first_start(folder.path(), &[]).await;
+    service.process.terminate().await;
+    for (arguments, sentence) in [
+        (&["connection", "show", "conn_x"][..], "vestibule: Connection not found: 'conn_x'."),
+        (&["organization", "delete", "org_x"], "vestibule: Organization not found: 'org_x'."),
+        (
+            &["organization", "list", "--environment", "none"],
+            "vestibule: Environment not found: 'none'.",
+        ),
+    ] {
+        let failed = run(service.command(arguments)).await;
+        assert_eq!(failed.failure(), sentence);
+        assert_eq!(failed.stdout, "");
+        assert_eq!(failed.stderr.lines().count(), 1, "{failed:?}");
+    }
+}
+
+async fn demo(folder: &Path) -> (Process, Value) {
+    let mut command = vestibule(folder);
+    command.args(["demo", "--json", "--data"]).arg(folder.join("data"));
+    let mut demo = Process::start(command);
+    let line = demo.line().await;
+    (demo, serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+}
+
+#[tokio::test]
+async fn the_demo_says_where_everything_is_in_one_line() {
+    let folder = Folder::new();
+    let (mut demo, line) = demo(folder.path()).await;
+    for (member, start) in [
+        ("base_url", "http://127.0.0.1:"),
+        ("client_id", "client_"),
+        ("api_key", "sk_"),
+        ("environment_id", "environment_"),
+        ("organization_id", "org_"),
+        ("connection_id", "conn_"),
+        ("redirect_uri", "http://127.0.0.1:"),
+        ("dashboard_url", "http://127.0.0.1:"),
+    ] {
+        assert!(text(&line, member).starts_with(start), "{member}: {line}");
+    }
+    let sandbox = &line["sandbox"];
+    let issuer = text(sandbox, "issuer");
+    let endpoint = text(sandbox, "discovery_endpoint");
+    assert_eq!(endpoint, format!("{issuer}/.well-known/openid-configuration"));
+    let users = sandbox["users"].as_array().unwrap();
+    assert!(!users.is_empty());
+    for user in users {
+        assert!(text(user, "email").ends_with("@acme.example"));
+        assert!(!text(user, "password").is_empty());
+        assert!(!user["groups"].as_array().unwrap().is_empty());
+    }
+    let discovered = crate::support::http::Request::get(&endpoint.parse().unwrap()).send().await;
+    assert_eq!(discovered.json()["issuer"], issuer);
+    assert!(demo.terminate().await.success());
+    assert_eq!(demo.rest().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_demo_with_a_folder_finds_everything_again() {
+    let folder = Folder::new();
+    let (mut first, before) = demo(folder.path()).await;
+    first.terminate().await;
+    let (mut second, after) = demo(folder.path()).await;
+    for member in ["client_id", "environment_id", "organization_id", "connection_id"] {
+        assert_eq!(before[member], after[member]);
+    }
+    assert_eq!(before["sandbox"]["users"], after["sandbox"]["users"]);
+    second.terminate().await;
+    let data = folder.path().join("data");
+    let login = typed(folder.path(), &["demo", "--login", "--data", data.to_str().unwrap()]).await;
+    assert_eq!(login.json()["email"], "ada@acme.example");
+}
+
+#[tokio::test]
+async fn the_demo_signs_somebody_in_and_ends() {
+    let folder = Folder::new();
+    let first = typed(folder.path(), &["demo", "--login"]).await.json();
+    assert_eq!(first["email"], "ada@acme.example");
+    assert_eq!(first["role"]["slug"], "admin");
+    let grace = typed(folder.path(), &["demo", "--login", "grace@acme.example"]).await.json();
+    assert_eq!(grace["role"]["slug"], "engineer");
+    let nobody = typed(folder.path(), &["demo", "--login", "nobody@acme.example"]).await;
+    assert_eq!(
+        nobody.failure(),
+        "vestibule: nobody is called nobody@acme.example; there are ada@acme.example, \
+         grace@acme.example, alan@acme.example"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it left something behind");
+}
