@@ -50,6 +50,8 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
+    /// Waiting for a place among the requests to one host.
+    queue: Duration,
     /// Connecting, from the first packet to the end of the TLS handshake.
     connect: Duration,
     /// A request in all, from the name lookup to the last byte of the answer.
@@ -64,6 +66,7 @@ struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            queue: Duration::from_secs(2),
             connect: Duration::from_secs(3),
             total: Duration::from_secs(10),
             idle: Duration::from_secs(30),
@@ -234,12 +237,13 @@ impl Outbound {
     /// [`Error::Timeout`] and [`Error::Http`], so it must not be sent again.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
         self.vet_url(&request.url)?;
-        let slot = self.0.pool.enter(Key {
+        let key = Key {
             https: request.url.scheme() == "https",
             host: request.url.host_str().ok_or(Error::HostInvalid)?.into(),
             port: request.url.port_or_known_default().ok_or(Error::HostInvalid)?,
             extra_ca: request.extra_ca.clone(),
-        })?;
+        };
+        let slot = self.0.pool.enter(key).await?;
         let deadline = Instant::now() + self.0.limits.total;
         timeout_at(deadline, self.exchange(&slot, &request)).await.map_err(|_| Error::Timeout)?
     }

@@ -7,14 +7,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::SendRequest;
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 
 use super::{Error, Limits};
 
-/// How many requests to one host may be on their way at once; one more fails at once.
+/// How many requests to one host may be on their way at once; the next wait a little.
 pub(super) const MAX_IN_FLIGHT: usize = 64;
-/// How many idle connections to one host are kept.
-const MAX_IDLE_PER_HOST: usize = 16;
+/// How many requests to one host may wait; one more fails at once.
+const MAX_WAITING: usize = 512;
+/// How many idle connections to one host are kept: as many as may be in use.
+const MAX_IDLE_PER_HOST: usize = MAX_IN_FLIGHT;
 /// How many idle connections are kept in all.
 const MAX_IDLE: usize = 512;
 /// How long a connection lives at most: names and certificates change.
@@ -44,10 +47,18 @@ struct Idle {
     since: Instant,
 }
 
-#[derive(Default)]
 struct Host {
-    in_flight: usize,
+    places: Arc<Semaphore>,
+    /// Requests that have a place or wait for one.
+    inside: usize,
     idle: Vec<Idle>,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        let places = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+        Self { places, inside: 0, idle: Vec::new() }
+    }
 }
 
 struct State {
@@ -66,6 +77,7 @@ pub(super) struct Pool {
 pub(super) struct Slot<'a> {
     pool: &'a Pool,
     key: Arc<Key>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Pool {
@@ -78,16 +90,25 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place for one request, or fails at once when all are taken.
-    pub(super) fn enter(&self, key: Key) -> Result<Slot<'_>, Error> {
+    /// Takes a place for one request. Where all are taken it waits for one, but not for long: a
+    /// burst gets through, and a host that stalls keeps nobody.
+    pub(super) async fn enter(&self, key: Key) -> Result<Slot<'_>, Error> {
         let key = Arc::new(key);
-        let mut state = self.state();
-        let host = state.hosts.entry(Arc::clone(&key)).or_default();
-        if host.in_flight >= MAX_IN_FLIGHT {
-            return Err(Error::Busy);
-        }
-        host.in_flight += 1;
-        Ok(Slot { pool: self, key })
+        let places = {
+            let mut state = self.state();
+            let host = state.hosts.entry(Arc::clone(&key)).or_default();
+            if host.inside >= MAX_IN_FLIGHT + MAX_WAITING {
+                return Err(Error::Busy);
+            }
+            host.inside += 1;
+            Arc::clone(&host.places)
+        };
+        let mut slot = Slot { pool: self, key, place: None };
+        slot.place = match timeout(self.limits.queue, places.acquire_owned()).await {
+            Ok(Ok(place)) => Some(place),
+            _ => return Err(Error::Busy),
+        };
+        Ok(slot)
     }
 }
 
@@ -133,10 +154,11 @@ impl Slot<'_> {
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
+        drop(self.place.take());
         let mut state = self.pool.state();
         if let Some(host) = state.hosts.get_mut(&self.key) {
-            host.in_flight = host.in_flight.saturating_sub(1);
-            if host.in_flight == 0 && host.idle.is_empty() {
+            host.inside = host.inside.saturating_sub(1);
+            if host.inside == 0 && host.idle.is_empty() {
                 state.hosts.remove(&self.key);
             }
         }
@@ -149,7 +171,7 @@ fn sweep(state: &mut State, now: Instant, lifetime: Duration) {
     state.hosts.retain(|_, host| {
         host.idle.retain(|idle| !idle.connection.sender.is_closed() && now - idle.since < lifetime);
         left += host.idle.len();
-        host.in_flight > 0 || !host.idle.is_empty()
+        host.inside > 0 || !host.idle.is_empty()
     });
     state.idle = left;
 }

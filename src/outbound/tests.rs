@@ -28,6 +28,7 @@ impl Outbound {
         let settings =
             config::Outbound { allow: vec!["127.0.0.1".to_owned()], extra_ca_file: None };
         let limits = Limits {
+            queue: Duration::from_millis(50),
             connect: Duration::from_millis(100),
             total: Duration::from_millis(400),
             idle: Duration::from_millis(500),
@@ -401,7 +402,7 @@ async fn a_server_says_how_long_it_keeps_a_connection() {
 }
 
 #[tokio::test]
-async fn idp_07_one_slow_host_takes_64_requests_and_the_next_fail_at_once() {
+async fn idp_07_one_slow_host_takes_64_requests_and_the_next_wait_only_a_little() {
     let (slow, _) = server(|stream| async move {
         tokio::time::sleep(Duration::from_secs(60)).await;
         drop(stream);
@@ -428,6 +429,21 @@ async fn idp_07_one_slow_host_takes_64_requests_and_the_next_fail_at_once() {
     assert_eq!(busy, 200 - 64);
     // The places are free again.
     assert_eq!(get(&open, &format!("http://{slow}/")).await.unwrap_err(), Error::Timeout);
+}
+
+#[tokio::test]
+async fn a_burst_of_requests_to_one_host_gets_through() {
+    let (address, _) = answering(OK).await;
+    let open = outbound(&["127.0.0.1"]);
+    let requests: Vec<_> = (0..300)
+        .map(|_| {
+            let (open, text) = (open.clone(), format!("http://{address}/"));
+            tokio::spawn(async move { get(&open, &text).await.map(drop) })
+        })
+        .collect();
+    for request in requests {
+        assert_eq!(request.await.unwrap(), Ok(()));
+    }
 }
 
 fn self_signed(names: &[&str], until_year: i32) -> (String, ServerConfig) {
