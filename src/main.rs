@@ -91,27 +91,32 @@ fn start_log(config: &Config) {
     if config.log_json { log.json().init() } else { log.init() }
 }
 
-/// Until Ctrl-C or a request to terminate.
-async fn stopped() {
+/// Done after Ctrl-C or a request to terminate that comes after this call: made before anybody is
+/// told that we are ready, since they may ask at once.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
     start_log(&config);
     let listen = config.listen;
     let app = App::open(config, Clock::system()).await?;
+    let stopped = stopped()?;
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     first_start(&app).await?;
     tracing::info!(%listen, base_url = %app.config.base_url, "serving");
     let sweeper = tokio::spawn(server::sweep(app.clone()));
-    server::serve(listener, server::router(app), stopped()).await;
+    server::serve(listener, server::router(app), stopped).await;
     sweeper.abort();
     tracing::info!("stopped");
     Ok(())
@@ -185,6 +190,7 @@ async fn with_demo(
     login: Option<String>,
 ) -> Result<(), Failure> {
     let demo = demo::start(options).await?;
+    let stopped = stopped()?;
     match login {
         Some(email) => {
             let email = if email.is_empty() { &demo.people[0].email } else { &email };
@@ -197,7 +203,7 @@ async fn with_demo(
                 println!("{}", demo.to_text());
             }
             let sweeper = tokio::spawn(server::sweep(demo.app.clone()));
-            stopped().await;
+            stopped.await;
             sweeper.abort();
         }
     }

@@ -145,8 +145,9 @@ struct Steps {
 }
 
 impl Steps {
-    fn count(&self) {
-        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+    fn count(&self, steps: usize) {
+        let left = self.left.fetch_sub(steps, Ordering::Relaxed);
+        if (1..=steps).contains(&left) {
             self.reached.notify_one();
         }
     }
@@ -184,30 +185,40 @@ impl Login {
             redemptions: Vec::new(),
         };
         let departure = Request::get(&self.application.authorize_url(&self.customer.connection));
-        let Ok(departed) = attempt.browser.try_send(departure).await else { return attempt };
-        self.steps.count();
+        let Some(departed) = answered(attempt.browser.try_send(departure).await) else {
+            self.steps.count(STEPS);
+            return attempt;
+        };
+        self.steps.count(1);
         let back = self.customer.okta.tenant.sign_in(&departed.location(), &self.email).await;
         let back = back.unwrap_or_else(|error| panic!("{error} {}", departed.text()));
         let back = Url::parse(&back).unwrap();
-        let Ok(arrived) = attempt.browser.try_send(Request::get(&back)).await else {
+        let Some(arrived) = answered(attempt.browser.try_send(Request::get(&back)).await) else {
             attempt.unanswered_arrival = Some(back);
+            self.steps.count(STEPS - 1);
             return attempt;
         };
-        self.steps.count();
+        self.steps.count(1);
         // The tenant is alive: only the death of the service may end a login.
         let code = arrived.param("code");
         let code = code.unwrap_or_else(|| panic!("{} {}", arrived.location(), arrived.text()));
         attempt.code = Some(code.clone());
-        let redeem = || self.application.redemption(&code).try_send();
+        let redeem = async || answered(self.application.redemption(&code).try_send().await);
         if self.redeems_twice {
             let (first, second) = tokio::join!(redeem(), redeem());
-            attempt.redemptions = vec![first.ok(), second.ok()];
+            attempt.redemptions = vec![first, second];
         } else {
-            attempt.redemptions = vec![redeem().await.ok()];
+            attempt.redemptions = vec![redeem().await];
         }
-        self.steps.count();
+        self.steps.count(1);
         attempt
     }
+}
+
+/// What a service says that is neither dead nor, on a machine that is too slow for so many at once,
+/// unavailable for a moment: that is no answer either, since it may or may not have happened.
+fn answered<E>(answer: Result<Answer, E>) -> Option<Answer> {
+    answer.ok().filter(|answer| answer.status != 503)
 }
 
 /// Holds what the service says now against what it has said before.
