@@ -116,7 +116,9 @@ async fn sto_09_of_two_units_in_a_deadlock_both_succeed() {
     let second = unit("b", "a", 1);
     first.await.unwrap().unwrap();
     second.await.unwrap().unwrap();
-    assert_eq!(runs.load(Ordering::Relaxed), 3, "one of them ran twice");
+    // The one that was undone may take its first row again before the other wakes up, and meet it
+    // once more.
+    assert!(runs.load(Ordering::Relaxed) >= 3, "one of them ran again");
 }
 
 #[tokio::test]
