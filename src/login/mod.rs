@@ -14,9 +14,11 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::web::page::file;
 
-/// All routes below `/sso`, and the style sheet of their pages.
+/// All routes below `/sso` with the style sheet of their pages, and a page for whoever opens the
+/// base URL.
 pub fn router(app: App) -> Router {
     Router::new()
+        .route("/", get(async || pages::welcome()))
         .route("/sso/authorize", get(authorize::authorize))
         .route("/sso/oidc/{external_key}/callback", get(callback::callback))
         .route(

@@ -30,6 +30,15 @@ struct ConsentPage<'a> {
     connection: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "login/welcome.html")]
+struct WelcomePage;
+
+/// What whoever opens the base URL sees.
+pub(super) fn welcome() -> Response {
+    page::page(StatusCode::OK, &WelcomePage)
+}
+
 /// The name of the cookie that binds a login to its browser.
 pub(super) fn flow_cookie(id: &SsoSessionId) -> String {
     format!("{FLOW}{}", &id.as_str()[SsoSessionId::PREFIX.len()..])
