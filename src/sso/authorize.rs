@@ -81,16 +81,7 @@ struct Lookup {
 ///
 /// [`Refused`], recorded as a failed attempt once the client is known.
 pub async fn begin(app: &App, request: Request) -> Result<Begun, Refused> {
-    if let Some(name) = &request.duplicate {
-        let failure = Failure::with_detail(FailureCode::DuplicateParam, name.clone());
-        return Err(Refused::unrecorded(failure));
-    }
-    let asked = request.clone();
-    let lookup = app
-        .db
-        .read(&Caller::anonymous(), async move |tx| look_up(tx, &asked).await)
-        .await?
-        .ok_or_else(|| Refused::unrecorded(FailureCode::ClientIdInvalid))?;
+    let lookup = look(app, &request).await?;
     let target = Target {
         redirect_uri: request.redirect_uri.clone().unwrap_or_default(),
         app_state: request.state.as_deref().map(super::answer::percent_encode),
@@ -108,18 +99,22 @@ pub async fn begin(app: &App, request: Request) -> Result<Begun, Refused> {
 ///
 /// [`Refused`]; nothing is recorded.
 pub async fn check(app: &App, request: &Request) -> Result<(), Refused> {
+    let lookup = look(app, request).await?;
+    let mut trace = Trace::new(app.clock.clone());
+    judge(app, request, &lookup, &mut trace).map(drop).map_err(Refused::unrecorded)
+}
+
+/// Finds what a request names; of a request without a client nothing is recorded.
+async fn look(app: &App, request: &Request) -> Result<Lookup, Refused> {
     if let Some(name) = &request.duplicate {
         let failure = Failure::with_detail(FailureCode::DuplicateParam, name.clone());
         return Err(Refused::unrecorded(failure));
     }
     let asked = request.clone();
-    let lookup = app
-        .db
+    app.db
         .read(&Caller::anonymous(), async move |tx| look_up(tx, &asked).await)
         .await?
-        .ok_or_else(|| Refused::unrecorded(FailureCode::ClientIdInvalid))?;
-    let mut trace = Trace::new(app.clock.clone());
-    judge(app, request, &lookup, &mut trace).map(drop).map_err(Refused::unrecorded)
+        .ok_or_else(|| Refused::unrecorded(FailureCode::ClientIdInvalid))
 }
 
 /// Reads all that a request names, in one unit.
