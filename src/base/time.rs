@@ -1,11 +1,14 @@
 //! Moments, and the clock they are read from.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ulid::Ulid;
+
+use super::secret::random_bytes;
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
 ///
@@ -70,6 +73,8 @@ impl<'de> Deserialize<'de> for Timestamp {
 pub struct Clock {
     /// Added to the machine's clock, in milliseconds: how tests travel.
     offset_ms: Arc<AtomicI64>,
+    /// The newest ULID that was made by this clock.
+    newest: Arc<Mutex<Ulid>>,
 }
 
 impl Clock {
@@ -86,6 +91,18 @@ impl Clock {
         Timestamp(ms.saturating_add(self.offset_ms.load(Ordering::Relaxed)))
     }
 
+    /// A new ULID of this moment. Of those made in one millisecond, the later sorts behind the
+    /// earlier, so that lists keep the order in which things were made on this node.
+    pub fn ulid(&self, at: Timestamp) -> Ulid {
+        let ms = u64::try_from(at.as_ms()).unwrap_or_default();
+        let fresh = Ulid::from_parts(ms, u128::from_be_bytes(random_bytes::<16>()));
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let step = u32::from_be_bytes(random_bytes::<4>());
+        let behind = newest.0.saturating_add(1 + u128::from(step));
+        *newest = if newest.timestamp_ms() == fresh.timestamp_ms() { Ulid(behind) } else { fresh };
+        *newest
+    }
+
     /// Moves this clock and all its clones by `ms` milliseconds (tests only have a reason to).
     pub fn advance_ms(&self, ms: i64) {
         self.offset_ms.fetch_add(ms, Ordering::Relaxed);
@@ -95,6 +112,15 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ulids_of_one_millisecond_sort_as_they_were_made() {
+        let clock = Clock::system();
+        let at = Timestamp::from_ms(1_768_478_400_120);
+        let made: Vec<Ulid> = (0..1000).map(|_| clock.ulid(at)).collect();
+        assert!(made.is_sorted_by(|a, b| a < b));
+        assert!(made.iter().all(|ulid| ulid.timestamp_ms() == 1_768_478_400_120));
+    }
 
     #[test]
     fn a_moment_is_written_with_three_fraction_digits_and_a_z() {

@@ -100,7 +100,7 @@ impl Sqlite {
             return (Some(connection), Err(error));
         }
         let connection = tx::Connection::Sqlite(Box::new(connection));
-        let mut tx = Tx::new(connection, caller.clone(), self.clock.now());
+        let mut tx = Tx::new(connection, caller.clone(), &self.clock);
         let result = catch_unwind(AssertUnwindSafe(|| complete(unit(&mut tx))))
             .unwrap_or_else(|_| Err(Error::internal("a unit of work panicked")));
         let mut connection = tx.into_sqlite().map(|connection| *connection);
@@ -190,7 +190,7 @@ impl Writer {
             return Err(Error::internal("the writer has lost its connection"));
         };
         let caller = work.caller().clone();
-        let mut tx = Tx::new(tx::Connection::Sqlite(connection), caller, self.clock.now());
+        let mut tx = Tx::new(tx::Connection::Sqlite(connection), caller, &self.clock);
         // One that waits for something else was not written for the database: it does not pass.
         let ran =
             catch_unwind(AssertUnwindSafe(|| complete(async { Ok(work.run(&mut tx).await) })));

@@ -4,7 +4,7 @@ use super::postgres::Statements as PostgresStatements;
 use super::sqlite::Connection as SqliteConnection;
 use super::value::{Param, Row};
 use crate::base::id::{EnvironmentId, Id};
-use crate::base::time::Timestamp;
+use crate::base::time::{Clock, Timestamp};
 use crate::base::{Caller, Error, Result};
 
 /// A unit of work in progress.
@@ -12,6 +12,7 @@ pub struct Tx {
     connection: Connection,
     caller: Caller,
     now: Timestamp,
+    clock: Clock,
     failed: bool,
 }
 
@@ -22,8 +23,8 @@ pub(super) enum Connection {
 }
 
 impl Tx {
-    pub(super) fn new(connection: Connection, caller: Caller, now: Timestamp) -> Self {
-        Self { connection, caller, now, failed: false }
+    pub(super) fn new(connection: Connection, caller: Caller, clock: &Clock) -> Self {
+        Self { connection, caller, now: clock.now(), clock: clock.clone(), failed: false }
     }
 
     pub(super) fn into_sqlite(self) -> Option<Box<SqliteConnection>> {
@@ -69,11 +70,9 @@ impl Tx {
         self.now
     }
 
-    /// A new id. Ids of later units sort behind it, to the millisecond.
+    /// A new id. It sorts behind all that this node made before, as long as its clock goes forward.
     pub fn new_id<T: Id>(&self) -> T {
-        let ms = u64::try_from(self.now.as_ms()).unwrap_or_default();
-        let random = u128::from_be_bytes(crate::base::secret::random_bytes::<16>());
-        T::from_ulid(ulid::Ulid::from_parts(ms, random))
+        T::from_ulid(self.clock.ulid(self.now))
     }
 
     /// The rows of a query.

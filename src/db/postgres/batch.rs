@@ -139,7 +139,7 @@ struct Ran {
 
 async fn run(statements: Statements, clock: &Clock, queued: &mut Queued) -> Ran {
     let caller = queued.work.caller().clone();
-    let mut tx = Tx::new(Connection::Postgres(Box::new(statements)), caller, clock.now());
+    let mut tx = Tx::new(Connection::Postgres(Box::new(statements)), caller, clock);
     let ran = caught(queued.work.run(&mut tx)).await;
     let keep = unit::settle(&mut *queued.work, &tx, ran);
     let statements = tx.into_postgres();
