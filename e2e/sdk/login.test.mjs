@@ -127,11 +127,11 @@ test('a wrong client gets no profile and does not spend the code', async () => {
   const good = { code: await code(), clientId: demo.client_id };
   const message = 'Error: invalid_client\nError Description: Invalid client ID or secret.';
   const stranger = client({ apiKey: 'sk_test_nobody' });
-  for (const redeemed of [
-    stranger.sso.getProfileAndToken(good),
-    workos.sso.getProfileAndToken({ ...good, clientId: 'client_nobody' }),
+  for (const redeem of [
+    () => stranger.sso.getProfileAndToken(good),
+    () => workos.sso.getProfileAndToken({ ...good, clientId: 'client_nobody' }),
   ]) {
-    await refused(redeemed, 'OauthException', { status: 400, error: 'invalid_client', message });
+    await refused(redeem(), 'OauthException', { status: 400, error: 'invalid_client', message });
   }
   const { profile } = await workos.sso.getProfileAndToken(good);
   assert.equal(profile.email, 'ada@acme.example');

@@ -102,7 +102,7 @@ async fn the_first_start_makes_everything_and_the_second_one_only_serves() {
 }
 
 #[tokio::test]
-async fn a_lost_or_wrong_key_refuses_to_start_and_the_key_is_named() {
+async fn sto_12_a_lost_or_wrong_key_refuses_to_start_and_the_key_is_named() {
     let folder = Folder::new();
     let mut service = Service::first_start(folder.path(), &[]).await;
     service.process.terminate().await;

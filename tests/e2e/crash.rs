@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SEED: u64 = 0x5eed_0fde_ad10_61f5;
 
 both_engines! {
-    async fn what_was_answered_survives_a_kill_and_no_code_is_good_twice(db: TestDb) {
+    async fn sto_04_what_was_answered_survives_a_kill_and_no_code_is_good_twice(db: TestDb) {
         let mut random = SplitMix(SEED);
         println!("the seed is {SEED:#x}");
         let folder = Folder::new();
