@@ -145,7 +145,7 @@ async fn first_start(app: &App) -> Result<(), Failure> {
              client_id  {client_id}\n  \
              API key    {key}   (shown this once)\n\n\
              Keep {data}/vestibule.key apart from backups of the database: it opens the secrets in it.\n\
-             Go on with\n\n  \
+             Go on, with the same settings as here (such as --data {data}):\n\n  \
              vestibule redirect-uri create https://your-application/callback\n  \
              vestibule organization create 'Your customer'\n  \
              vestibule connection create ORGANIZATION 'Their Okta' --help\n\n\
