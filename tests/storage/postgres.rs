@@ -92,13 +92,20 @@ async fn sto_09_of_two_units_in_a_deadlock_both_succeed() {
     write(&db, "a").await.unwrap();
     write(&db, "b").await.unwrap();
     let locked = [Arc::new(Notify::new()), Arc::new(Notify::new())];
+    let done = [Arc::new(Notify::new()), Arc::new(Notify::new())];
     let runs = Arc::new(AtomicUsize::new(0));
     let unit = |first: &'static str, second: &'static str, own: usize| {
         let (db, runs, locked) = (db.clone(), Arc::clone(&runs), locked.clone());
+        let (own_done, other_done) = (Arc::clone(&done[own]), Arc::clone(&done[1 - own]));
         tokio::spawn(async move {
-            db.write(&Caller::anonymous(), async move |tx| {
+            let unit = async move |tx: &mut Tx| {
                 let sql = "UPDATE installation SET value = $2 WHERE name = $1";
                 let run = runs.fetch_add(1, Ordering::Relaxed);
+                if run >= 2 {
+                    // The one that was undone could take its first row again before the other
+                    // wakes up, and meet it once more.
+                    other_done.notified().await;
+                }
                 tx.execute(sql, &[first.into(), b"1".as_slice().into()]).await?;
                 locked[own].notify_one();
                 if run < 2 {
@@ -106,8 +113,10 @@ async fn sto_09_of_two_units_in_a_deadlock_both_succeed() {
                     locked[1 - own].notify_one();
                 }
                 tx.execute(sql, &[second.into(), b"2".as_slice().into()]).await
-            })
-            .await
+            };
+            let outcome = db.write(&Caller::anonymous(), unit).await;
+            own_done.notify_one();
+            outcome
         })
     };
     let first = unit("a", "b", 0);
@@ -116,9 +125,7 @@ async fn sto_09_of_two_units_in_a_deadlock_both_succeed() {
     let second = unit("b", "a", 1);
     first.await.unwrap().unwrap();
     second.await.unwrap().unwrap();
-    // The one that was undone may take its first row again before the other wakes up, and meet it
-    // once more.
-    assert!(runs.load(Ordering::Relaxed) >= 3, "one of them ran again");
+    assert_eq!(runs.load(Ordering::Relaxed), 3, "one of them ran twice");
 }
 
 #[tokio::test]
