@@ -102,24 +102,6 @@ impl Strategy {
     }
 }
 
-/// Why a domain could not be verified (the words of WorkOS's event).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureReason {
-    /// Nobody published the proof in time.
-    PeriodExpired,
-    /// Another organization of the environment verified the domain first.
-    VerifiedByOther,
-}
-
-impl FailureReason {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::PeriodExpired => "domain_verification_period_expired",
-            Self::VerifiedByOther => "domain_verified_by_other_organization",
-        }
-    }
-}
-
 /// Adds a domain to an organization. As `verified`, the caller vouches for it.
 ///
 /// # Errors
@@ -216,15 +198,6 @@ pub async fn find_verified_owner(tx: &mut Tx, domain: &str) -> Result<Option<Org
     table::find_verified_owner(tx, domain).await
 }
 
-/// All domains of the environment that wait for their proof, the oldest first.
-///
-/// # Errors
-///
-/// As [`Tx::fetch_all`].
-pub async fn list_pending(tx: &mut Tx) -> Result<Vec<OrganizationDomain>> {
-    table::list_pending(tx).await
-}
-
 /// Begins the verification again: from now on we look for the proof.
 ///
 /// # Errors
@@ -289,28 +262,6 @@ pub async fn mark_verified(
     };
     table::update_state(tx, &new).await?;
     event::record(tx, "organization_domain.verified", Some(&new.organization_id), &new).await?;
-    Ok(new)
-}
-
-/// Gives up on a domain that waits for its proof. Nothing happens to one that does not.
-///
-/// # Errors
-///
-/// [`Error::NotFound`] if the environment has no such domain.
-pub async fn mark_failed(
-    tx: &mut Tx,
-    id: &OrganizationDomainId,
-    reason: FailureReason,
-) -> Result<OrganizationDomain> {
-    let old = get(tx, id).await?;
-    if old.state != State::Pending {
-        return Ok(old);
-    }
-    let new = OrganizationDomain { state: State::Failed, updated_at: tx.now(), ..old };
-    table::update_state(tx, &new).await?;
-    let data = json!({ "reason": reason.as_str(), "organization_domain": new });
-    let organization_id = Some(&new.organization_id);
-    event::record(tx, "organization_domain.verification_failed", organization_id, &data).await?;
     Ok(new)
 }
 

@@ -57,12 +57,6 @@ pub(super) async fn list(
     query.fetch_all(tx).await?.into_iter().map(from_row).collect()
 }
 
-pub(super) async fn list_pending(tx: &mut Tx) -> Result<Vec<OrganizationDomain>> {
-    let mut query = Query::new(SELECT, &[(&tx.environment_id()).into()]);
-    query.end(" AND state = 'pending' ORDER BY id");
-    query.fetch_all(tx).await?.into_iter().map(from_row).collect()
-}
-
 pub(super) async fn find_verified_owner(
     tx: &mut Tx,
     domain: &str,

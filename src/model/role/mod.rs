@@ -221,19 +221,6 @@ pub async fn ranking(tx: &mut Tx, organization_id: &OrganizationId) -> Result<Ve
     table::ranking(tx, organization_id).await
 }
 
-/// The role that people without a matching group get in an organization.
-///
-/// # Errors
-///
-/// [`Error::NotFound`] if there is no such organization.
-pub async fn default_for(tx: &mut Tx, organization_id: &OrganizationId) -> Result<RankedRole> {
-    let roles = ranking(tx, organization_id).await?;
-    roles
-        .into_iter()
-        .find(|role| role.is_default)
-        .ok_or_else(|| Error::not_found("Organization", organization_id.as_str()))
-}
-
 /// Changes a role of the environment, or an organization's own.
 ///
 /// # Errors
