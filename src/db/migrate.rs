@@ -14,8 +14,14 @@ struct Migration {
 }
 
 /// All of them, oldest first. A test holds the list against the folder.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "init", sql: include_str!("../../migrations/0001_init.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "init", sql: include_str!("../../migrations/0001_init.sql") },
+    Migration {
+        version: 2,
+        name: "dashboard",
+        sql: include_str!("../../migrations/0002_dashboard.sql"),
+    },
+];
 
 /// Brings the schema up to date.
 ///

@@ -1,0 +1,30 @@
+-- The dashboard and the setup portal: who administers, and what is needed to look around.
+
+-- Those who administer the installation; they belong to no environment.
+CREATE TABLE administrators (
+    id TEXT PRIMARY KEY,
+    -- In lower case.
+    email TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    -- admin, developer or support
+    role TEXT NOT NULL,
+    -- Argon2id in the PHC string format; NULL: signs in with passkeys only.
+    password_hash TEXT,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    last_sign_in_at BIGINT
+);
+
+-- A browser in which an administrator is signed in.
+CREATE TABLE administrator_sessions (
+    id TEXT PRIMARY KEY,
+    administrator_id TEXT NOT NULL REFERENCES administrators (id) ON DELETE CASCADE,
+    token_hash BYTEA NOT NULL UNIQUE,
+    ip_address TEXT,
+    user_agent TEXT,
+    created_at BIGINT NOT NULL,
+    last_seen_at BIGINT NOT NULL,
+    -- When the session ends whatever happens.
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX administrator_sessions_by_administrator ON administrator_sessions (administrator_id);
