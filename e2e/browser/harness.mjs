@@ -37,9 +37,12 @@ export const origins = [demo.base_url, demo.application_url, demo.sandbox.issuer
   (url) => new URL(url).origin,
 );
 
+/** Origins that people are sent to, but that are not ours. */
+export const elsewhere = [];
+
 /**
  * A test that does not wait for ever. Its story is given a function that lets a visitor in (see
- * {@link visitor}); whatever goes wrong on the pages that one of them sees fails the test, even if
+ * {@link enter}); whatever goes wrong on the pages that one of them sees fails the test, even if
  * the story notices nothing.
  */
 export function test(name, story) {
@@ -84,7 +87,7 @@ async function enter({ size = 'desktop', theme = 'light', script = true, expecte
   });
   context.setDefaultTimeout(PATIENCE_MS);
   const problems = [];
-  await watch(context, origins, (problem) => {
+  await watch(context, { origins, elsewhere }, (problem) => {
     if (!expected.some((pattern) => pattern.test(problem))) problems.push(problem);
   });
   const page = await context.newPage();

@@ -18,8 +18,11 @@ const UNSAFE = /unsafe-inline|unsafe-eval|unsafe-hashes|data:|https?:|\*/;
 /** The most that a page may load, in bytes: itself and all that it refers to. */
 export const PAGE_WEIGHT_BYTES = 100_000;
 
-/** Tells `report` of everything in this context that must not happen. */
-export async function watch(context, origins, report) {
+/**
+ * Tells `report` of everything in this context that must not happen. Answers of `origins` are held
+ * against what ours are like; to those `elsewhere`, people may be sent.
+ */
+export async function watch(context, { origins, elsewhere = [] }, report) {
   await context.exposeBinding('reportViolation', ({ page }, violation) => {
     report(`${path(page.url())}: violates its own policy: ${violation}`);
   });
@@ -47,7 +50,8 @@ export async function watch(context, origins, report) {
   });
   context.on('request', (request) => {
     const { origin, protocol } = new URL(request.url());
-    if (!origins.includes(origin) && protocol !== 'data:' && protocol !== 'blob:') {
+    const isSent = elsewhere.includes(origin) && request.isNavigationRequest();
+    if (!origins.includes(origin) && !isSent && protocol !== 'data:' && protocol !== 'blob:') {
       report(`${path(request.frame().url())}: asks another host: ${request.url()}`);
     }
   });

@@ -66,6 +66,11 @@ async fn whoever_comes_too_late_is_told_so() {
 }
 
 #[tokio::test]
+async fn dsh_05_what_a_hostile_identity_provider_says_is_text() {
+    drive("hostile").await;
+}
+
+#[tokio::test]
 async fn dsh_08_the_watch_over_the_pages_sees_what_it_should() {
     drive("watch").await;
 }
