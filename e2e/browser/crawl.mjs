@@ -9,6 +9,7 @@ const OF_ONE_SHAPE = 2;
 /**
  * Opens every page below `prefix` that can be reached from `start` by links, and gives each to
  * `look` with the answer that brought it. Pages that differ in ids alone are of one shape.
+ * Returns the paths and what `look` found.
  */
 export async function crawl(page, start, prefix, look) {
   const { origin } = new URL(start);
@@ -16,12 +17,12 @@ export async function crawl(page, start, prefix, look) {
   const known = new Set(waiting);
   const shapes = new Map();
   const visited = [];
+  const problems = [];
   while (waiting.length > 0) {
     const address = waiting.shift();
     const answer = await page.goto(address);
-    const shape = shapeOf(address);
     visited.push(new URL(page.url()).pathname);
-    await look(page, answer, shape);
+    await look(page, answer).catch((error) => problems.push(`${address}: ${error.message}`));
     const links = await page.evaluate(() =>
       [...document.querySelectorAll('a[href], form[method=get]')].map(
         (element) => element.href ?? element.action,
@@ -41,7 +42,7 @@ export async function crawl(page, start, prefix, look) {
       waiting.push(target.href);
     }
   }
-  return visited;
+  return { visited, problems };
 }
 
 /** An address without what differs from thing to thing: ids, and the values of its query. */

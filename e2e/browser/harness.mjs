@@ -73,9 +73,15 @@ export function test(name, story) {
  * Somebody with a browser of their own: no cookies, nothing remembered.
  *
  * `size`: `desktop` or `phone`; `theme`: `light` or `dark`; `script`: whether scripts run;
- * `expected`: patterns of problems that this story causes on purpose.
+ * `as`: the role of an administrator who is signed in already; `expected`: patterns of problems that this story causes on purpose.
  */
-async function enter({ size = 'desktop', theme = 'light', script = true, expected = [] } = {}) {
+async function enter({
+  size = 'desktop',
+  theme = 'light',
+  script = true,
+  as = undefined,
+  expected = [],
+} = {}) {
   const context = await browser.newContext({
     viewport: SIZES[size],
     colorScheme: theme,
@@ -86,6 +92,10 @@ async function enter({ size = 'desktop', theme = 'light', script = true, expecte
     timezoneId: 'UTC',
   });
   context.setDefaultTimeout(PATIENCE_MS);
+  if (as) {
+    const value = demo.sessions[as];
+    await context.addCookies([{ name: 'vestibule-administrator', value, url: demo.base_url }]);
+  }
   const problems = [];
   await watch(context, { origins, elsewhere }, (problem) => {
     if (!expected.some((pattern) => pattern.test(problem))) problems.push(problem);
