@@ -3,5 +3,6 @@
 
 pub mod browser;
 pub mod cookies;
+pub mod departure;
 pub mod page;
 pub mod request_id;
