@@ -5,6 +5,7 @@ pub mod assets;
 pub mod browser;
 pub mod cookies;
 pub mod csrf;
+pub mod departure;
 pub mod form;
 pub mod page;
 pub mod pager;

@@ -1,7 +1,7 @@
 //! What can be made to go wrong.
 //!
-//! To add a fault: a variant here, among those that take effect at the same place, and one `match`
-//! arm at that place, which the heading names.
+//! To add a fault: a variant here, among those that take effect at the same place, one `match` arm at
+//! that place, which the heading names, and a line in `all!`, which the admin console shows.
 
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +123,92 @@ pub enum TenantFault {
     /// A key set without keys.
     KeysEmpty,
 }
+
+/// Makes `ALL` and `sentence` of a kind of fault from one list: by place, with a sentence each.
+macro_rules! all {
+    ($kind:ident { $($place:literal: {
+        $($fault:ident $({ $field:ident: $usual:literal })? => $sentence:literal,)+
+    })+ }) => {
+        impl $kind {
+            /// Every fault, with its usual measure, by the place where it takes effect.
+            pub const ALL: &[(&str, &[Self])] =
+                &[$(($place, &[$(Self::$fault $({ $field: $usual })?),+])),+];
+
+            /// What it does, in one sentence.
+            pub const fn sentence(self) -> &'static str {
+                match self {
+                    $($(Self::$fault $({ $field: _ })? => $sentence,)+)+
+                }
+            }
+
+            /// Whether both are the same fault, whatever their measure.
+            pub fn is_like(self, other: Self) -> bool {
+                std::mem::discriminant(&self) == std::mem::discriminant(&other)
+            }
+        }
+    };
+}
+
+all!(Fault {
+    "Claims of the ID token": {
+        WrongNonce => "The nonce is not the one of the request.",
+        MissingNonce => "There is no nonce.",
+        WrongIssuer => "The issuer is another tenant.",
+        WrongAudience => "The audience is another client.",
+        ExtraAudience => "The audience is a list: this client and another one.",
+        WrongAzp => "The authorized party (azp) is another client.",
+        Expired => "It expired an hour ago.",
+        IssuedInTheFuture => "It was issued an hour ahead of now.",
+        MissingSub => "There is no subject.",
+        WrongAtHash => "at_hash belongs to another access token.",
+        DuplicatedClaims => "sub and nonce come twice, with different values.",
+    }
+    "Signature of the ID token": {
+        BadSignature => "The signature is not one of this token.",
+        AlgNone => "The algorithm is none, and there is no signature.",
+        Hs256WithSecret => "It is signed with the client secret (HS256).",
+        KeyRotatedBeforeSigning => "The keys rotate just before the token is signed.",
+        UnknownKid => "It names a key that the key set does not have.",
+    }
+    "Userinfo": {
+        UserinfoOtherSub => "The subject is somebody else.",
+        UserinfoServerError => "It answers 500.",
+        UserinfoUnauthorized => "It answers 401, although the access token is good.",
+        UserinfoOnlySub => "It has nothing but the subject.",
+        EmailVerifiedAsText => "email_verified is a text instead of true.",
+        GroupsByReference => "Instead of the groups comes a reference, as Entra does it.",
+        GroupsOnlyAnnounced => "Instead of the groups comes hasgroups, as Entra does it.",
+    }
+    "Token endpoint": {
+        TokenSlow { ms: 3000 } => "The answer comes late.",
+        TokenServerError => "It answers 500.",
+        TokenRateLimited => "It answers 429, with Retry-After: 30.",
+        TokenGarbage => "It answers 200 with an HTML page.",
+        TokenOversize => "It answers 200 with 8 MB of JSON.",
+        TokenRedirect => "It redirects to another path.",
+        TokenWithoutIdToken => "The answer has no ID token.",
+    }
+    "Authorization response": {
+        IssParameter => "iss comes with the response.",
+        WrongIssParameter => "iss comes with the response and is another tenant.",
+    }
+});
+
+all!(TenantFault {
+    "Discovery": {
+        DiscoveryServerError => "It answers 500.",
+        DiscoveryGarbage => "It answers 200 with an HTML page.",
+        DiscoveryIssuerMismatch => "The issuer is another tenant.",
+        DiscoverySlow { ms: 3000 } => "The answer comes late.",
+        AdvertisesIssParameter => "It says that iss comes with every authorization response.",
+    }
+    "Key set": {
+        KeysServerError => "It answers 500.",
+        KeysGarbage => "It answers 200 with an HTML page.",
+        KeysSlow { ms: 3000 } => "The answer comes late.",
+        KeysEmpty => "It has no keys.",
+    }
+});
 
 /// The issuer and the host that a fault puts in place of the real ones.
 pub(super) const OTHER_ISSUER: &str = "https://other-tenant.okta.example";
