@@ -175,12 +175,6 @@ impl Browser {
         Ok(answer)
     }
 
-    /// Puts a cookie into the browser.
-    pub fn keep(&mut self, url: &Url, name: &str, value: &str) {
-        let key = (url.origin().ascii_serialization(), name.to_owned());
-        self.cookies.insert(key, value.to_owned());
-    }
-
     /// The names of the cookies of an origin.
     pub fn cookie_names(&self, url: &Url) -> Vec<String> {
         let origin = url.origin().ascii_serialization();
