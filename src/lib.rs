@@ -32,6 +32,7 @@ pub mod web;
 // Floor 8: the faces, which never see one another.
 pub mod api;
 pub mod cli;
+pub mod dashboard;
 pub mod login;
 pub mod sandbox;
 

@@ -18,7 +18,7 @@ const FLOORS: &[&[&str]] = &[
     &["app"],
     &["setup", "sso"],
     &["web"],
-    &["api", "cli", "login", "sandbox"],
+    &["api", "cli", "dashboard", "login", "sandbox"],
     &["server"],
     &["demo"],
     &["main"],

@@ -3,6 +3,7 @@
 mod support;
 
 mod api;
+mod dashboard;
 mod docs;
 mod e2e;
 mod layering;

@@ -40,6 +40,14 @@ impl Timestamp {
         Self(self.0.saturating_add(ms))
     }
 
+    /// As people read it: `15 Jan 2026, 12:00 UTC`.
+    pub fn for_people(self) -> String {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(moment) => moment.strftime("%-d %b %Y, %H:%M UTC").to_string(),
+            Err(_) => self.to_string(),
+        }
+    }
+
     /// Reads ISO 8601 with a zone (RFC 3339).
     pub fn parse(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|moment| Self(moment.as_millisecond()))

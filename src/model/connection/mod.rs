@@ -215,7 +215,8 @@ impl Connection {
         format!("/sso/oidc/{}/callback", self.external_key)
     }
 
-    const fn is_configured(&self) -> bool {
+    /// Whether it has all that a sign-in needs.
+    pub const fn is_configured(&self) -> bool {
         self.settings.is_some() && self.client_secret_sealed.is_some()
     }
 }
