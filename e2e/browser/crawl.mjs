@@ -21,7 +21,7 @@ export async function crawl(page, start, prefix, look) {
   while (waiting.length > 0) {
     const address = waiting.shift();
     const answer = await page.goto(address);
-    visited.push(new URL(page.url()).pathname);
+    visited.push(new URL(address).pathname, new URL(page.url()).pathname);
     await look(page, answer).catch((error) => problems.push(`${address}: ${error.message}`));
     const links = await page.evaluate(() =>
       [...document.querySelectorAll('a[href], form[method=get]')].map(
@@ -54,15 +54,15 @@ function shapeOf(address) {
 
 const SOURCE = new URL('../../src/', import.meta.url);
 
-/** The routes of a face that answer to GET, as they stand in its source. */
-export function routes(face) {
+/** The routes of a face that answer to GET, as they stand in its source, below `prefix`. */
+export function routes(face, prefix) {
   const found = new Set();
   const folder = new URL(`${face}/`, SOURCE).pathname;
   for (const name of readdirSync(folder, { recursive: true })) {
     if (!name.endsWith('.rs')) continue;
     const source = readFileSync(join(folder, name), 'utf8');
     for (const match of source.matchAll(/\.route\(\s*"([^"]+)"\s*,/g)) {
-      if (/\bget\(/.test(argument(source, match.index + match[0].length))) found.add(match[1]);
+      if (/\bget\(/.test(argument(source, match.index + match[0].length))) found.add(match[1] === '/' ? prefix : prefix + match[1]);
     }
   }
   return [...found].sort();
