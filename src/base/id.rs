@@ -103,6 +103,12 @@ ids! {
     AdministratorId = "administrator_";
     /// A browser in which an administrator is signed in.
     AdministratorSessionId = "administrator_session_";
+    /// A one-time link for an administrator.
+    AdministratorLinkId = "administrator_link_";
+    /// A passkey of an administrator.
+    PasskeyId = "passkey_";
+    /// A line of the audit trail.
+    AuditEntryId = "audit_";
 }
 
 /// Whether the text is 26 upper-case characters of Crockford's base 32 that fit 128 bits.
