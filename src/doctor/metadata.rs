@@ -70,8 +70,14 @@ pub(super) async fn examine(
             return Err(failed);
         }
     };
-    findings.push(Finding::ok(Check::Discovery, metadata.warnings.join(" ")));
-    if metadata.issuer != case.settings.issuer {
+    let is_ours = metadata.issuer == case.settings.issuer;
+    let warnings = metadata.warnings.join(" ");
+    findings.push(if is_ours && warnings.contains("another domain") {
+        case.problem(Problem::EndpointForeign).compared(&metadata.issuer, warnings)
+    } else {
+        Finding::ok(Check::Discovery, warnings)
+    });
+    if !is_ours {
         findings.push(issuer(case, url, &metadata));
         return Err(Check::Issuer);
     }

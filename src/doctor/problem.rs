@@ -127,6 +127,8 @@ problems! {
         "The connection broke off before the discovery endpoint had answered: look at what lies between this service and the identity provider.";
     DiscoveryInvalid: "discovery_invalid", Discovery, Failed, CustomerIt,
         "What the discovery endpoint answers is not valid OpenID Connect metadata: open it in a browser and compare it with the provider's documentation.";
+    EndpointForeign: "endpoint_foreign", Discovery, Warning, CustomerIt,
+        "An endpoint in the metadata is at another domain than the issuer. Unless that is meant so, correct the external URL in the identity provider's settings.";
     EndpointInvalid: "endpoint_invalid", Discovery, Failed, CustomerIt,
         "An endpoint in the metadata cannot be used: correct the external URL in the identity provider's settings.";
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout_at;
 use url::Url;
 
 use super::{Case, Check, Finding, Problem};
@@ -60,7 +61,12 @@ pub(super) async fn examine(
 ) -> Result<(), Check> {
     let extra_ca: Option<Arc<str>> = case.settings.extra_ca.as_deref().map(Arc::from);
     let outbound = case.app.upstream.outbound();
-    let reached = outbound.probe(url, extra_ca.as_ref()).await;
+    let reached = timeout_at(case.deadline, outbound.probe(url, extra_ca.as_ref())).await;
+    let reached = reached.unwrap_or(Err(NotReached {
+        stage: Stage::Tcp,
+        error: OutboundError::Timeout,
+        certificate: None,
+    }));
     let passed = |stage| match &reached {
         Ok(_) => true,
         Err(not) => (not.stage as usize) > (stage as usize),
@@ -109,7 +115,10 @@ fn refusal(case: &Case<'_>, url: &Url, not: &NotReached) -> Finding {
     match (not.stage, not.error) {
         (Stage::Rules, error) => {
             let received = match error {
-                OutboundError::AddressBlocked(kind) => format!("{host}: a {kind} address"),
+                // Not which kind: whoever may name hosts could map the operator's network.
+                OutboundError::AddressBlocked(_) => {
+                    format!("{host}: an address that is not public")
+                }
                 error => format!("{url}: {error}"),
             };
             case.problem(Problem::AddressNotAllowed)

@@ -170,6 +170,11 @@ fn table() -> Vec<Row> {
             &[("issuer_mismatch", CustomerIt)],
         ),
         (
+            "userinfo elsewhere",
+            Tenant(TenantFault::DiscoveryForeignUserinfo),
+            &[("endpoint_foreign", CustomerIt), ("userinfo_unreachable", CustomerIt)],
+        ),
+        (
             "no userinfo",
             Tenant(TenantFault::DiscoveryWithoutUserinfo),
             &[("userinfo_missing", CustomerIt)],

@@ -2,6 +2,7 @@
 
 mod faults;
 mod network;
+mod vendors;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -137,6 +137,8 @@ pub enum TenantFault {
     DiscoveryWithoutTokenEndpoint,
     /// A `token_endpoint` at a private address.
     DiscoveryPrivateEndpoint,
+    /// The `userinfo_endpoint` is at another domain.
+    DiscoveryForeignUserinfo,
     /// No `userinfo_endpoint`.
     DiscoveryWithoutUserinfo,
     /// The scope `groups` is not offered.
@@ -280,6 +282,7 @@ all!(TenantFault {
         DiscoveryProxyPage => "A proxy answers 403 with a page of its own.",
         DiscoveryWithoutTokenEndpoint => "There is no token endpoint.",
         DiscoveryPrivateEndpoint => "The token endpoint is at a private address.",
+        DiscoveryForeignUserinfo => "The userinfo endpoint is at another domain.",
         DiscoveryWithoutUserinfo => "There is no userinfo endpoint.",
         DiscoveryWithoutGroups => "The scope groups is not offered.",
         DiscoveryWithoutEmail => "The scope email is not offered.",

@@ -72,6 +72,9 @@ fn spoil(metadata: &mut Value, fault: TenantFault) {
         TenantFault::DiscoveryPrivateEndpoint => {
             metadata["token_endpoint"] = json!("https://10.0.0.1/oauth2/v1/token");
         }
+        TenantFault::DiscoveryForeignUserinfo => {
+            metadata["userinfo_endpoint"] = json!(format!("{OTHER_ISSUER}/oauth2/v1/userinfo"));
+        }
         TenantFault::DiscoveryWithoutUserinfo => metadata["userinfo_endpoint"] = Value::Null,
         TenantFault::DiscoveryWithoutGroups => {
             metadata["scopes_supported"] = without(&metadata["scopes_supported"], "groups");
