@@ -28,3 +28,11 @@ CREATE TABLE administrator_sessions (
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX administrator_sessions_by_administrator ON administrator_sessions (administrator_id);
+
+-- Test sign-ins: logins that end at a page of ours and leave nothing but their session behind.
+-- Who began an attempt: application, identity_provider, dashboard_test or portal_test.
+ALTER TABLE sso_sessions ADD COLUMN origin TEXT NOT NULL DEFAULT 'application';
+-- The administrator or the setup link that began a test; NULL for logins.
+ALTER TABLE sso_sessions ADD COLUMN started_by TEXT;
+-- What came of a test, as JSON.
+ALTER TABLE sso_sessions ADD COLUMN test_result TEXT;

@@ -23,6 +23,7 @@ pub mod model;
 pub mod app;
 
 // Floor 6: flows of several units of work with network between them.
+pub mod doctor;
 pub mod setup;
 pub mod sso;
 
@@ -32,6 +33,7 @@ pub mod web;
 // Floor 8: the faces, which never see one another.
 pub mod api;
 pub mod cli;
+pub mod dashboard;
 pub mod login;
 pub mod sandbox;
 

@@ -19,8 +19,9 @@ use crate::base::Caller;
 use crate::base::error::Error;
 use crate::model::installation;
 use crate::sso::sweep;
+use crate::web::assets;
 use crate::web::request_id;
-use crate::{api, login};
+use crate::{api, dashboard, login};
 
 /// How long a client may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,7 +39,7 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(ready))
         .with_state(app.clone());
     let named = login::router(app.clone()).merge(health).layer(from_fn(request_id::assign));
-    named.merge(api::router(app))
+    named.merge(assets::router()).merge(dashboard::router(app.clone())).merge(api::router(app))
 }
 
 /// Whether the database answers.

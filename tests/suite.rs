@@ -3,7 +3,9 @@
 mod support;
 
 mod api;
+mod dashboard;
 mod docs;
+mod doctor;
 mod e2e;
 mod layering;
 mod sso;

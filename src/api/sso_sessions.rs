@@ -12,7 +12,7 @@ use super::path::Id;
 use super::query::{PageParams, Query, invalid};
 use crate::app::App;
 use crate::base::id::{ConnectionId, OrganizationId, SsoSessionId};
-use crate::model::sso_session::{self, Filter, SsoSession, Status};
+use crate::model::sso_session::{self, Filter, Origin, SsoSession, Status};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
@@ -28,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         ("connection_id" = Option<ConnectionId>, Query, description = "By this connection."),
         ("organization_id" = Option<OrganizationId>, Query, description = "Of this organization."),
         ("status" = Option<Status>, Query, description = "That stand so."),
+        ("origin" = Option<Origin>, Query, description = "Begun by these."),
         ("email" = Option<String>, Query, description = "Of this e-mail address."),
         ("range_start" = Option<String>, Query,
             description = "Begun at this ISO 8601 moment or later."),
@@ -42,13 +43,28 @@ async fn list(
 ) -> Result<Json<List<SsoSession>>, ApiError> {
     let request = query.page::<SsoSessionId>()?;
     let status = query.one("status")?.map(|word| {
-        Status::parse(word)
-            .ok_or_else(|| invalid("status", "must be in_progress, success, failed or timed_out."))
+        Status::parse(word).ok_or_else(|| {
+            invalid(
+                "status",
+                "must be in_progress, success, failed, timed_out, \
+                 test_successful or test_failed.",
+            )
+        })
+    });
+    let origin = query.one("origin")?.map(|word| {
+        Origin::parse(word).ok_or_else(|| {
+            invalid(
+                "origin",
+                "must be application, identity_provider, dashboard_test or \
+                 portal_test.",
+            )
+        })
     });
     let filter = Filter {
         connection_id: query.id::<ConnectionId>("connection_id")?,
         organization_id: query.id::<OrganizationId>("organization_id")?,
         status: status.transpose()?,
+        origin: origin.transpose()?,
         email: query.one("email")?.map(str::to_owned),
         range_start: query.moment("range_start")?,
         range_end: query.moment("range_end")?,

@@ -99,6 +99,10 @@ ids! {
     SsoSessionId = "sess_";
     /// An event.
     EventId = "event_";
+    /// An administrator of the installation.
+    AdministratorId = "administrator_";
+    /// A browser in which an administrator is signed in.
+    AdministratorSessionId = "administrator_session_";
 }
 
 /// Whether the text is 26 upper-case characters of Crockford's base 32 that fit 128 bits.

@@ -8,18 +8,14 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 
-use super::pages::{self, FLOW};
+use super::pages;
 use super::params::Params;
 use crate::app::App;
 use crate::base::failure::FailureCode;
 use crate::sso::authorize::{self, Begun, Request};
 use crate::sso::{Refused, initiate};
-use crate::web::{browser, cookies, page};
+use crate::web::{browser, departure, page};
 
-/// How many logins a browser may have under way; the oldest cookie gives way.
-const MAX_FLOWS: usize = 8;
-/// How long the cookie of a login lives, in seconds: a little longer than the login.
-pub(super) const COOKIE_S: i64 = 900;
 /// The parameters that may be there once only.
 const SINGLE: &[&str] = &[
     "client_id",
@@ -142,19 +138,7 @@ async fn in_json(app: &App, request: Request, query: &str) -> Response {
 /// Sends the browser on, with the cookie that binds the login to it.
 fn depart(app: &App, headers: &HeaderMap, outcome: Result<Begun, Refused>) -> Response {
     match outcome {
-        Ok(begun) => {
-            let mut response = page::redirect(&begun.location);
-            let mut flows = cookies::names_after(app, headers, FLOW);
-            // Names end in ULIDs, so the first in order is the oldest.
-            flows.sort_unstable();
-            let excess = (flows.len() + 1).saturating_sub(MAX_FLOWS);
-            for old in flows.iter().take(excess) {
-                cookies::remove(app, &mut response, &format!("{FLOW}{old}"));
-            }
-            let value = (begun.browser_secret.expose(), COOKIE_S);
-            cookies::set(app, &mut response, &pages::flow_cookie(&begun.session_id), value);
-            response
-        }
+        Ok(begun) => departure::depart(app, headers, &begun),
         Err(refused) => pages::refused(&refused),
     }
 }

@@ -6,11 +6,11 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-use super::authorize::COOKIE_S;
 use super::{consent, pages};
 use crate::app::App;
 use crate::base::secret::SecretHash;
 use crate::sso::callback::{self, Finished, Return};
+use crate::web::departure::{COOKIE_S, flow_cookie};
 use crate::web::{cookies, page};
 
 /// The identity provider sends the browser back.
@@ -25,21 +25,19 @@ pub(super) async fn callback(
     let back = Return {
         external_key: &external_key,
         query: parts.uri.query().unwrap_or_default(),
-        cookie: &|id| {
-            cookies::get(&app, &parts.headers, &pages::flow_cookie(id)).map(SecretHash::of)
-        },
+        cookie: &|id| cookies::get(&app, &parts.headers, &flow_cookie(id)).map(SecretHash::of),
         agreed: &|connection| consent::has_agreed(&app, &parts.headers, &connection.external_key),
     };
     match callback::finish(&app, back).await {
         Ok(Finished::Answered { location, session_id }) => {
             let mut response = page::redirect(&location);
-            cookies::remove(&app, &mut response, &pages::flow_cookie(&session_id));
+            cookies::remove(&app, &mut response, &flow_cookie(&session_id));
             response
         }
         Ok(Finished::Asked(question)) => {
             let mut response = pages::question(&question);
             // The question may stay open as long as the login could until now.
-            let cookie = pages::flow_cookie(&question.session_id);
+            let cookie = flow_cookie(&question.session_id);
             if let Some(secret) = cookies::get(&app, &parts.headers, &cookie) {
                 cookies::set(&app, &mut response, &cookie, (secret, COOKIE_S));
             }
@@ -48,7 +46,7 @@ pub(super) async fn callback(
         Err(refused) => {
             let mut response = pages::refused(&refused);
             if let Some(id) = &refused.session_id {
-                cookies::remove(&app, &mut response, &pages::flow_cookie(id));
+                cookies::remove(&app, &mut response, &flow_cookie(id));
             }
             response
         }

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::base::failure::FailureCode;
 use crate::base::secret::{SecretHash, base64url, equal};
 use crate::sso::{Refused, consent};
+use crate::web::departure::flow_cookie;
 use crate::web::{cookies, page};
 
 /// The cookie with the connections that this browser has agreed to.
@@ -33,7 +34,7 @@ pub(super) async fn answer(
     }
     let ticket = form.text("ticket").unwrap_or_default();
     let agrees = form.text("answer").as_deref() == Some("continue");
-    let cookie = |id: &_| cookies::get(&app, &headers, &pages::flow_cookie(id)).map(SecretHash::of);
+    let cookie = |id: &_| cookies::get(&app, &headers, &flow_cookie(id)).map(SecretHash::of);
     let (mut response, session_id) = match consent::answer(&app, (&ticket, agrees), &cookie).await {
         Ok(agreed) => {
             let mut response = page::redirect(&agreed.location);
@@ -43,7 +44,7 @@ pub(super) async fn answer(
         Err(refused) => (pages::refused(&refused), refused.session_id),
     };
     if let Some(id) = session_id {
-        cookies::remove(&app, &mut response, &pages::flow_cookie(&id));
+        cookies::remove(&app, &mut response, &flow_cookie(&id));
     }
     page::after_post(response)
 }

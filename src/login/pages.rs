@@ -11,9 +11,6 @@ use crate::sso::Refused;
 use crate::sso::consent::Question;
 use crate::web::page;
 
-/// How the names of the cookies of logins begin.
-pub(super) const FLOW: &str = "login-";
-
 #[derive(Template)]
 #[template(path = "login/refused.html")]
 struct RefusedPage<'a> {
@@ -37,11 +34,6 @@ struct WelcomePage;
 /// What whoever opens the base URL sees.
 pub(super) fn welcome() -> Response {
     page::page(StatusCode::OK, &WelcomePage)
-}
-
-/// The name of the cookie that binds a login to its browser.
-pub(super) fn flow_cookie(id: &SsoSessionId) -> String {
-    format!("{FLOW}{}", &id.as_str()[SsoSessionId::PREFIX.len()..])
 }
 
 /// The status of our own page for a failure.

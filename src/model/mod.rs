@@ -4,6 +4,7 @@
 //! the few that do not say so.
 
 pub mod access_token;
+pub mod administrator;
 pub mod api_key;
 pub mod authorization_code;
 pub mod connection;

@@ -11,7 +11,7 @@ use crate::base::trace::Trace;
 use crate::base::{Caller, Result};
 use crate::db::Tx;
 use crate::model::connection::{self, Connection, ConnectionType};
-use crate::model::sso_session::{self, Browser};
+use crate::model::sso_session::{self, Browser, Origin, Starter};
 use crate::model::{environment, redirect_uri};
 use crate::upstream::{self, Ask};
 
@@ -281,7 +281,7 @@ async fn depart(
         target: target.clone(),
         code_challenge: request.code_challenge.clone(),
         browser: request.browser.clone(),
-        idp_initiated: false,
+        starter: Starter::default(),
     };
     send(app, connection, going, ask, trace).await
 }
@@ -292,7 +292,7 @@ pub(super) struct Going {
     pub(super) target: Target,
     pub(super) code_challenge: Option<String>,
     pub(super) browser: Browser,
-    pub(super) idp_initiated: bool,
+    pub(super) starter: Starter,
 }
 
 /// Prepares the departure, and stores the attempt before the browser leaves.
@@ -311,7 +311,7 @@ pub(super) async fn send(
     let departure = upstream::begin(&app.upstream, settings, &ask, trace).await?;
     let memory = Memory {
         app_state: going.target.app_state,
-        idp_initiated: going.idp_initiated,
+        idp_initiated: going.starter.origin == Origin::IdentityProvider,
         step: departure.memory,
     };
     let browser_secret = Secret::random("");
@@ -327,6 +327,7 @@ pub(super) async fn send(
         browser_hash: browser_secret.hash(),
         memory_sealed: memory.seal(app, place).map_err(|error| failure_of(&error))?,
         browser: going.browser,
+        starter: going.starter,
     };
     trace.did("authorize.departed", "the browser leaves for the identity provider");
     let trace = trace.clone();
@@ -354,6 +355,7 @@ async fn refuse(
         connection_id: lookup.connection.ok().map(|it| it.id),
         redirect_uri: offered.chars().filter(|c| !c.is_control()).take(512).collect(),
         browser: request.browser.clone(),
+        starter: Starter::default(),
     };
     let mut refused =
         refuse_unstarted(app, &lookup.environment_id, attempt, (failure, trace)).await;

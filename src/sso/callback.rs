@@ -2,7 +2,7 @@
 
 use super::answer::Target;
 use super::sign_in::{self, Entering};
-use super::{Memory, Refused, Ticket, consent, memory_place, refuse};
+use super::{Exit, Memory, Refused, Ticket, consent, memory_place, refuse, test_sign_in};
 use crate::app::App;
 use crate::base::failure::{Failure, FailureCode};
 use crate::base::id::SsoSessionId;
@@ -29,7 +29,7 @@ pub struct Return<'a> {
 
 /// How the second half ended.
 pub enum Finished {
-    /// The browser goes to the application, with a code.
+    /// The browser goes to the application, with a code; after a test, to the page that began it.
     Answered {
         /// Where it goes.
         location: String,
@@ -45,6 +45,7 @@ pub(super) struct Attempt {
     pub(super) taken: Taken,
     pub(super) environment: Environment,
     pub(super) connection: Option<Connection>,
+    /// A test returns to a page of ours, which needs no registration.
     pub(super) redirect_is_registered: bool,
 }
 
@@ -78,15 +79,22 @@ pub async fn finish(app: &App, back: Return<'_>) -> Result<Finished, Refused> {
     match outcome {
         Ok(finished) => Ok(finished),
         Err(failure) => {
-            let target = may_answer(&failure, &attempt).then_some(&target);
-            Err(refuse(app, (&names.0, &names.1), failure, trace, target).await)
+            let exit = exit(&failure, &attempt, &target);
+            Err(refuse(app, (&names.0, &names.1), failure, trace, exit).await)
         }
     }
 }
 
-/// Whether the application may be told: not if its redirect URI is gone.
-fn may_answer(failure: &Failure, attempt: &Attempt) -> bool {
-    attempt.redirect_is_registered && failure.code != FailureCode::RedirectRevoked
+/// Where a failure may be told: not at a redirect URI that is gone, and not at a page of ours that
+/// another browser began the test from.
+fn exit<'a>(failure: &Failure, attempt: &Attempt, target: &'a Target) -> Exit<'a> {
+    match failure.code {
+        FailureCode::RedirectRevoked => Exit::Nowhere,
+        FailureCode::BrowserBindingFailed if attempt.taken.origin.is_test() => Exit::Nowhere,
+        _ if attempt.taken.origin.is_test() => Exit::TestPage(&target.redirect_uri),
+        _ if attempt.redirect_is_registered => Exit::Application(target),
+        _ => Exit::Nowhere,
+    }
 }
 
 /// Takes the attempt and commits that before anything is judged: whatever follows, nobody can come
@@ -100,9 +108,8 @@ pub(super) async fn take(app: &App, ticket: &Ticket, phase: Phase) -> Result<Att
                 Take::Taken(taken) => Ok(Attempt {
                     environment: environment::current(tx).await?,
                     connection: connection::find(tx, taken.connection_id.as_str()).await?,
-                    redirect_is_registered: redirect_uri::find_match(tx, &taken.redirect_uri)
-                        .await?
-                        .is_some(),
+                    redirect_is_registered: taken.origin.is_test()
+                        || redirect_uri::find_match(tx, &taken.redirect_uri).await?.is_some(),
                     taken: *taken,
                 }),
                 Take::Unknown => Err(FailureCode::StateInvalid),
@@ -155,9 +162,10 @@ pub(super) fn judge<'a>(
     Ok(connection)
 }
 
-/// Whether the connection can still be used, and is what the login began with.
+/// Whether the connection can still be used, and is what the login began with. A test may be made
+/// while the connection is switched off or was never on.
 pub(super) fn unchanged(taken: &Taken, connection: &Connection) -> Result<(), Failure> {
-    if !connection.state.is_usable() {
+    if !connection.state.is_usable() && !taken.origin.is_test() {
         return Err(Failure::mismatch(
             FailureCode::ConnectionUnlinked,
             "active or validating",
@@ -197,8 +205,15 @@ async fn go_on(
         code_challenge: attempt.taken.code_challenge.clone(),
         role_mode: attempt.environment.settings.role_mode,
         target: target.clone(),
+        origin: attempt.taken.origin,
         assertion,
     };
+    if entering.origin.is_test() {
+        sign_in::rehearse(app, entering, trace).await?;
+        let session_id = attempt.taken.id.clone();
+        let location = test_sign_in::location(&target.redirect_uri, &session_id);
+        return Ok(Finished::Answered { location, session_id });
+    }
     let idp_initiated = step.memory.idp_initiated;
     let consent = attempt.environment.settings.signin_consent;
     let needed = consent::is_needed(consent, connection, idp_initiated);

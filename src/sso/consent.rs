@@ -4,7 +4,7 @@
 use super::answer::Target;
 use super::callback::{judge, take};
 use super::sign_in::{self, Entering};
-use super::{Memory, Refused, Ticket, failure_of, memory_place, refuse, system};
+use super::{Exit, Memory, Refused, Ticket, failure_of, memory_place, refuse, system};
 use crate::app::App;
 use crate::base::Result;
 use crate::base::failure::{Failure, FailureCode};
@@ -138,8 +138,11 @@ pub async fn answer(
     match outcome {
         Ok(location) => Ok(Agreed { location, session_id: names.1, external_key }),
         Err(failure) => {
-            let target = attempt.redirect_is_registered.then_some(&target);
-            Err(refuse(app, (&names.0, &names.1), failure, trace, target).await)
+            let exit = match attempt.redirect_is_registered {
+                true => Exit::Application(&target),
+                false => Exit::Nowhere,
+            };
+            Err(refuse(app, (&names.0, &names.1), failure, trace, exit).await)
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::base::trace::Trace;
 use crate::base::{Caller, Result};
 use crate::model::connection::{self, Connection};
 use crate::model::redirect_uri;
-use crate::model::sso_session::{self, Browser};
+use crate::model::sso_session::{self, Browser, Origin, Starter};
 use crate::upstream::{Ask, Settings};
 
 /// What the identity provider sends.
@@ -68,6 +68,7 @@ pub async fn begin(app: &App, request: Request) -> Result<Begun, Refused> {
                 connection_id: Some(connection.id.clone()),
                 redirect_uri: target.redirect_uri.clone(),
                 browser: request.browser,
+                starter: starter(),
             };
             let environment_id = &connection.environment_id;
             let refused = refuse_unstarted(app, environment_id, attempt, (failure, trace)).await;
@@ -75,6 +76,10 @@ pub async fn begin(app: &App, request: Request) -> Result<Begun, Refused> {
             Err(Refused { location, ..refused })
         }
     }
+}
+
+fn starter() -> Starter {
+    Starter { origin: Origin::IdentityProvider, started_by: None }
 }
 
 /// Whether the one who sends the person is the connection's own identity provider.
@@ -106,7 +111,7 @@ async fn depart(
         target: target.clone(),
         code_challenge: None,
         browser: request.browser.clone(),
-        idp_initiated: true,
+        starter: starter(),
     };
     let ask = Ask { login_hint: request.login_hint.clone(), ..Ask::default() };
     send(app, connection, going, ask, trace).await

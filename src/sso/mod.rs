@@ -9,6 +9,7 @@ pub mod initiate;
 pub mod profile;
 pub mod sign_in;
 pub mod sweep;
+pub mod test_sign_in;
 pub mod token;
 
 use serde::{Deserialize, Serialize};
@@ -131,14 +132,33 @@ fn system(environment_id: &EnvironmentId) -> Caller {
     Caller::system(environment_id.clone())
 }
 
-/// Ends an attempt with a failure: in the trace, in an event, and in the answer, which goes to the
-/// application only where `target` allows it.
+/// Where the browser may go when an attempt ends with a failure.
+enum Exit<'a> {
+    /// It stays on our own page.
+    Nowhere,
+    /// To the application, if the failure may be told there.
+    Application(&'a answer::Target),
+    /// To the page of ours that began a test.
+    TestPage(&'a str),
+}
+
+impl Exit<'_> {
+    fn location(&self, failure: &Failure, id: &SsoSessionId) -> Option<String> {
+        match self {
+            Self::Nowhere => None,
+            Self::Application(target) => target.refusal(failure, Some(id)),
+            Self::TestPage(page) => Some(test_sign_in::location(page, id)),
+        }
+    }
+}
+
+/// Ends an attempt with a failure: in the trace, in an event, and in the answer.
 async fn refuse(
     app: &App,
     (environment_id, id): (&EnvironmentId, &SsoSessionId),
     failure: Failure,
     mut trace: Trace,
-    target: Option<&answer::Target>,
+    exit: Exit<'_>,
 ) -> Refused {
     trace.failed(&failure);
     tracing::info!(
@@ -157,7 +177,7 @@ async fn refuse(
     if let Err(error) = stored {
         tracing::error!(error = error.chain(), "a failure was not recorded");
     }
-    let location = target.and_then(|target| target.refusal(&failure, Some(id)));
+    let location = exit.location(&failure, id);
     Refused { failure, session_id: Some(id.clone()), location }
 }
 

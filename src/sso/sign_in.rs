@@ -18,6 +18,9 @@ use crate::model::connection::{self, Connection, ConnectionState, EmailDomains, 
 use crate::model::environment::RoleMode;
 use crate::model::profile::{self, Profile, SignIn};
 use crate::model::role_decision::{self, Rules};
+use crate::model::sso_session::{
+    GroupsState, Origin, TestGroups, TestProfile, TestResult, TestRoles, TestRule,
+};
 use crate::model::{connection_group, role, sso_session};
 use crate::upstream::oidc::Kind;
 use crate::upstream::{Assertion, Groups};
@@ -56,6 +59,8 @@ pub(super) struct Entering {
     pub(super) code_challenge: Option<String>,
     pub(super) role_mode: RoleMode,
     pub(super) target: Target,
+    #[serde(default)]
+    pub(super) origin: Origin,
     pub(super) assertion: Assertion,
 }
 
@@ -81,6 +86,83 @@ pub(super) async fn enter(
     Ok(target.code(&code?))
 }
 
+/// Does what [`enter`] does, but for what it leaves behind: of a test only its result is kept.
+pub(super) async fn rehearse(
+    app: &App,
+    entering: Entering,
+    trace: &mut Trace,
+) -> Result<(), Failure> {
+    let caller = system(&entering.environment_id);
+    let before = trace.clone();
+    let (outcome, after) = app
+        .db
+        .write(&caller, async move |tx| {
+            let mut trace = before.clone();
+            let outcome = try_out(tx, &entering, &mut trace).await?;
+            Ok((outcome, trace))
+        })
+        .await
+        .map_err(|error| failure_of(&error))?;
+    *trace = after;
+    outcome
+}
+
+/// What a sign-in is judged by, read in one go.
+struct Bench {
+    connection: Connection,
+    email_rules: EmailRules,
+    known: Option<Profile>,
+    /// Slugs of all roles, the most important first.
+    roles: Vec<String>,
+    default_role: String,
+    /// The connection's groups: name at the identity provider, slug of the role.
+    groups: Vec<(String, String)>,
+}
+
+impl Bench {
+    /// `None`: the connection is gone.
+    async fn read(tx: &mut Tx, entering: &Entering) -> Result<Option<Self>> {
+        let Some(connection) = connection::find(tx, entering.connection_id.as_str()).await? else {
+            return Ok(None);
+        };
+        let email_rules = connection::email_rules(tx, &connection.organization_id).await?;
+        let subject = &entering.assertion.subject;
+        let known = profile::find_by_idp_id(tx, &connection.id, subject).await?;
+        let ranking = role::ranking(tx, &connection.organization_id).await?;
+        let default = ranking.iter().find(|role| role.is_default).or(ranking.last());
+        let default_role = default.map_or("member", |role| role.slug.as_str()).to_owned();
+        let groups = connection_group::all(tx, &connection.id).await?;
+        Ok(Some(Self {
+            connection,
+            email_rules: email_rules.unwrap_or_default(),
+            known,
+            roles: ranking.into_iter().map(|role| role.slug).collect(),
+            default_role,
+            groups: groups.into_iter().map(|group| (group.idp_id, group.role.slug)).collect(),
+        }))
+    }
+
+    /// The roles of the person, if they may sign in.
+    fn judge(&self, entering: &Entering, trace: &mut Trace) -> Result<Vec<String>, Failure> {
+        still_usable(entering, &self.connection)?;
+        check_email(&self.connection, &self.email_rules, &entering.assertion, trace)?;
+        let before: Option<Vec<String>> = self
+            .known
+            .as_ref()
+            .and_then(|profile| profile.roles.as_ref())
+            .map(|roles| roles.iter().map(|role| role.slug.clone()).collect());
+        let rules = Rules {
+            roles: &self.roles,
+            default_role: &self.default_role,
+            groups: &self.groups,
+            mode: entering.role_mode,
+            incomplete: self.connection.policy.incomplete_groups,
+            before: before.as_deref(),
+        };
+        role_decision::decide(&rules, &entering.assertion.groups, trace)
+    }
+}
+
 /// The unit: reads and judges first, writes afterwards. A refusal is a value, so that it can be
 /// recorded; nothing was written before it.
 async fn admit(
@@ -88,28 +170,80 @@ async fn admit(
     entering: &Entering,
     trace: &mut Trace,
 ) -> Result<Result<Secret, Failure>> {
-    let assertion = &entering.assertion;
-    let Some(connection) = connection::find(tx, entering.connection_id.as_str()).await? else {
+    let Some(bench) = Bench::read(tx, entering).await? else {
         return Ok(Err(FailureCode::ConnectionUnlinked.into()));
     };
-    let rules = connection::email_rules(tx, &connection.organization_id).await?;
-    let known = profile::find_by_idp_id(tx, &connection.id, &assertion.subject).await?;
-    if let Err(failure) = still_usable(entering, &connection)
-        .and_then(|()| check_email(&connection, &rules.unwrap_or_default(), assertion, trace))
-    {
-        return Ok(Err(failure));
-    }
-    let roles = match decide_roles(tx, &connection, (entering, known.as_ref()), trace).await? {
+    let roles = match bench.judge(entering, trace) {
         Ok(roles) => roles,
         Err(failure) => return Ok(Err(failure)),
     };
-    let profile =
-        profile::sign_in(tx, shape(&connection, assertion, roles), known.as_ref()).await?;
+    let Bench { connection, known, .. } = bench;
+    let new = shape(&connection, &entering.assertion, roles);
+    let profile = profile::sign_in(tx, new, known.as_ref()).await?;
     trace.did("profile.stored", profile.id.to_string());
     if connection.state == ConnectionState::Validating {
         connection::activate(tx, connection.id.as_str()).await?;
     }
     issue(tx, entering, &profile, trace).await.map(Ok)
+}
+
+/// The unit of a test: reads and judges as [`admit`] does, and keeps what came of it.
+async fn try_out(
+    tx: &mut Tx,
+    entering: &Entering,
+    trace: &mut Trace,
+) -> Result<Result<(), Failure>> {
+    let Some(bench) = Bench::read(tx, entering).await? else {
+        return Ok(Err(FailureCode::ConnectionUnlinked.into()));
+    };
+    let judged = bench.judge(entering, trace);
+    let result = test_result(&bench, &entering.assertion, judged.as_ref().ok());
+    let id = &entering.session_id;
+    sso_session::keep_test_result(tx, id, &result).await?;
+    if let Err(failure) = judged {
+        return Ok(Err(failure));
+    }
+    trace.did("test.passed", "nobody was signed in: no profile, no code, no event");
+    sso_session::pass_test(tx, id, trace).await?;
+    Ok(Ok(()))
+}
+
+fn test_result(bench: &Bench, assertion: &Assertion, given: Option<&Vec<String>>) -> TestResult {
+    let person = &assertion.profile;
+    let (names, is_cut) = assertion.groups.to_store();
+    let rule = |(group, role): &(String, String)| TestRule {
+        matched: assertion.groups.names().contains(group),
+        group: group.clone(),
+        role: role.clone(),
+    };
+    TestResult {
+        claims: about_person(&assertion.claims),
+        profile: TestProfile {
+            idp_id: assertion.subject.clone(),
+            email: person.email.as_str().to_owned(),
+            email_verified: person.email_verified,
+            first_name: person.first_name.clone(),
+            last_name: person.last_name.clone(),
+            name: person.name.clone(),
+            custom_attributes: assertion.custom_attributes.clone(),
+        },
+        groups: TestGroups {
+            state: match assertion.groups {
+                Groups::Absent => GroupsState::Absent,
+                Groups::Empty => GroupsState::Empty,
+                Groups::Present(_) => GroupsState::Present,
+                Groups::Truncated(_) => GroupsState::Truncated,
+                Groups::Overflowed => GroupsState::Overflowed,
+            },
+            names: names.into_iter().map(str::to_owned).collect(),
+            is_cut,
+        },
+        roles: given.map(|given| TestRoles {
+            rules: bench.groups.iter().map(rule).collect(),
+            default_role: bench.default_role.clone(),
+            given: given.clone(),
+        }),
+    }
 }
 
 async fn issue(
@@ -138,7 +272,7 @@ async fn issue(
 
 /// The connection may have been edited while the network was asked.
 fn still_usable(entering: &Entering, connection: &Connection) -> Result<(), Failure> {
-    if !connection.state.is_usable() {
+    if !connection.state.is_usable() && !entering.origin.is_test() {
         return Err(FailureCode::ConnectionUnlinked.into());
     }
     // The first of several sign-ins at once activates the connection without a new version.
@@ -185,34 +319,11 @@ fn check_email(
     Ok(())
 }
 
-/// The roles of the person, from the groups of this sign-in.
-async fn decide_roles(
-    tx: &mut Tx,
-    connection: &Connection,
-    (entering, known): (&Entering, Option<&Profile>),
-    trace: &mut Trace,
-) -> Result<Result<Vec<String>, Failure>> {
-    let ranking = role::ranking(tx, &connection.organization_id).await?;
-    let default = ranking.iter().find(|role| role.is_default).or(ranking.last());
-    let default = default.map_or("member", |role| role.slug.as_str());
-    let slugs: Vec<String> = ranking.iter().map(|role| role.slug.clone()).collect();
-    let groups: Vec<(String, String)> = connection_group::all(tx, &connection.id)
-        .await?
-        .into_iter()
-        .map(|group| (group.idp_id, group.role.slug))
-        .collect();
-    let before: Option<Vec<String>> = known
-        .and_then(|profile| profile.roles.as_ref())
-        .map(|roles| roles.iter().map(|role| role.slug.clone()).collect());
-    let rules = Rules {
-        roles: &slugs,
-        default_role: default,
-        groups: &groups,
-        mode: entering.role_mode,
-        incomplete: connection.policy.incomplete_groups,
-        before: before.as_deref(),
-    };
-    Ok(role_decision::decide(&rules, &entering.assertion.groups, trace))
+/// The claims without those of the protocol.
+fn about_person(claims: &Map<String, Value>) -> Map<String, Value> {
+    let about_person = |name: &str| !PROTOCOL_CLAIMS.contains(&name);
+    let claims = claims.iter().filter(|(name, _)| about_person(name));
+    claims.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The profile that the assertion makes.
@@ -222,13 +333,8 @@ fn shape(connection: &Connection, assertion: &Assertion, roles: Vec<String>) -> 
         Groups::Absent | Groups::Overflowed => None,
         groups => Some(groups.to_store().0.into_iter().map(str::to_owned).collect()),
     };
-    let raw: Map<String, Value> = if connection.policy.raw_attributes {
-        let about_person = |name: &str| !PROTOCOL_CLAIMS.contains(&name);
-        let claims = assertion.claims.iter().filter(|(name, _)| about_person(name));
-        claims.map(|(name, value)| (name.clone(), value.clone())).collect()
-    } else {
-        Map::new()
-    };
+    let raw =
+        if connection.policy.raw_attributes { about_person(&assertion.claims) } else { Map::new() };
     SignIn {
         organization_id: connection.organization_id.clone(),
         connection_id: connection.id.clone(),

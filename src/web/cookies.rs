@@ -1,4 +1,4 @@
-//! Our cookies: `__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax`.
+//! Our cookies: `__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax` or `Strict`.
 //!
 //! Only where the service itself is reached by plain http (on a developer's machine) they go without
 //! `Secure` and so without the prefix: browsers would drop them.
@@ -33,11 +33,28 @@ pub fn names_after(app: &App, headers: &HeaderMap, prefix: &str) -> Vec<String> 
 }
 
 /// Sets a cookie for so many seconds.
-pub fn set(app: &App, response: &mut Response, short: &str, (value, max_age_s): (&str, i64)) {
+pub fn set(app: &App, response: &mut Response, short: &str, value: (&str, i64)) {
+    write(app, response, short, value, "Lax");
+}
+
+/// Sets a cookie that browsers send only with requests that begin at a page of ours: for sessions
+/// of administrators.
+pub fn set_strict(app: &App, response: &mut Response, short: &str, value: (&str, i64)) {
+    write(app, response, short, value, "Strict");
+}
+
+fn write(
+    app: &App,
+    response: &mut Response,
+    short: &str,
+    (value, max_age_s): (&str, i64),
+    same_site: &str,
+) {
     let secure = if is_secure(app) { "; Secure" } else { "" };
     let name = name(app, short);
-    let text =
-        format!("{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}");
+    let text = format!(
+        "{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite={same_site}{secure}"
+    );
     if let Ok(value) = HeaderValue::from_str(&text) {
         response.headers_mut().append(SET_COOKIE, value);
     }

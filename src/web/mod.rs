@@ -1,7 +1,13 @@
 //! What the faces share: the name of a request, and for those in a browser pages and their
-//! headers, cookies, who the browser is.
+//! headers, cookies, forms, who the browser is.
 
+pub mod assets;
 pub mod browser;
 pub mod cookies;
+pub mod csrf;
+pub mod departure;
+pub mod form;
 pub mod page;
+pub mod pager;
+pub mod refusal;
 pub mod request_id;

@@ -13,6 +13,17 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 /// after a sign-in leads to another origin.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
+/// The policy of pages whose forms lead nowhere else. Scripts may make HTML only by the one policy
+/// of `assets/app.js`.
+const STRICT_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+                             img-src 'self' data:; connect-src 'self'; form-action 'self'; \
+                             base-uri 'none'; frame-ancestors 'none'; \
+                             require-trusted-types-for 'script'; trusted-types vestibule";
+
+/// What pages of ours may do with the device: nothing but passkeys and copying.
+const PERMISSIONS: &str = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), \
+                           usb=(), clipboard-write=(self), publickey-credentials-create=(self), \
+                           publickey-credentials-get=(self)";
 
 /// A page, which no cache may keep and no other site may frame.
 pub fn page(status: StatusCode, template: &impl Template) -> Response {
@@ -23,6 +34,14 @@ pub fn page(status: StatusCode, template: &impl Template) -> Response {
             body(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "The page could not be rendered.")
         }
     }
+}
+
+/// Sets the headers that every answer of the dashboard and the portal has, pages and errors alike:
+/// [`STRICT_POLICY`], and nothing that another site could hold on to.
+pub async fn strict(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(STRICT_POLICY));
+    response
 }
 
 /// A file that is part of the program: a style sheet or a script.
@@ -45,6 +64,10 @@ pub fn body(status: StatusCode, content_type: &'static str, content: impl Into<B
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let isolated = HeaderValue::from_static("same-origin");
+    headers.insert("cross-origin-opener-policy", isolated.clone());
+    headers.insert("cross-origin-resource-policy", isolated);
+    headers.insert("permissions-policy", HeaderValue::from_static(PERMISSIONS));
     response
 }
 
@@ -58,6 +81,11 @@ pub fn redirect(location: &str) -> Response {
         }
         Err(_) => body(StatusCode::BAD_REQUEST, "text/plain", "The address is malformed."),
     }
+}
+
+/// `303 See Other`: where a form that was accepted leads. `location` is a path of ours.
+pub fn see_other(location: &str) -> Response {
+    after_post(redirect(location))
 }
 
 /// A redirect after a POST: `303 See Other`, so that no browser sends the form on (RFC 9700 section

@@ -1,5 +1,6 @@
 //! The program itself with clients and identity providers that others wrote, and its death.
 
+mod browser;
 mod cli;
 mod crash;
 mod npm;

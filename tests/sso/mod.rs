@@ -15,5 +15,6 @@ mod redirect_uri;
 mod replay;
 mod secrets;
 mod tenants;
+mod test_sign_in;
 mod token;
 mod upstream;

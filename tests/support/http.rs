@@ -182,6 +182,12 @@ impl Browser {
         ours.map(|(_, name)| name.clone()).collect()
     }
 
+    /// Keeps a cookie, as if an answer had set it.
+    pub fn keep(&mut self, url: &Url, name: &str, value: &str) {
+        let origin = url.origin().ascii_serialization();
+        self.cookies.insert((origin, name.to_owned()), value.to_owned());
+    }
+
     /// Forgets the cookies whose name holds this text.
     pub fn forget(&mut self, part: &str) {
         self.cookies.retain(|(_, name), _| !name.contains(part));

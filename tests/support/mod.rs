@@ -4,6 +4,7 @@
 
 mod database;
 pub mod http;
+pub mod pages;
 pub mod postgres;
 mod world;
 

@@ -1,6 +1,7 @@
 //! SSO sessions: one row per login attempt, with its trace.
 
 mod table;
+mod test_result;
 
 use serde::Serialize;
 use serde_json::json;
@@ -14,6 +15,10 @@ use crate::base::time::Timestamp;
 use crate::base::trace::{Step, Trace};
 use crate::base::{Error, Result};
 use crate::db::Tx;
+
+pub use test_result::{
+    GroupsState, Origin, TestGroups, TestProfile, TestResult, TestRoles, TestRule,
+};
 
 /// How long a login may take until the browser is back, and again until the code is redeemed:
 /// 10 minutes, in milliseconds.
@@ -34,9 +39,22 @@ pub enum Status {
     Failed,
     /// Nobody came back in time.
     TimedOut,
+    /// A test sign-in went through.
+    TestSuccessful,
+    /// A check of a test sign-in failed, or nobody came back in time.
+    TestFailed,
 }
 
 impl Status {
+    const ALL: [Self; 6] = [
+        Self::InProgress,
+        Self::Success,
+        Self::Failed,
+        Self::TimedOut,
+        Self::TestSuccessful,
+        Self::TestFailed,
+    ];
+
     /// The word that is stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -44,14 +62,14 @@ impl Status {
             Self::Success => "success",
             Self::Failed => "failed",
             Self::TimedOut => "timed_out",
+            Self::TestSuccessful => "test_successful",
+            Self::TestFailed => "test_failed",
         }
     }
 
     /// Reads the word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::InProgress, Self::Success, Self::Failed, Self::TimedOut]
-            .into_iter()
-            .find(|status| status.as_str() == word)
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 }
 
@@ -70,6 +88,11 @@ pub struct SsoSession {
     pub connection_id: Option<ConnectionId>,
     /// How it stands.
     pub status: Status,
+    /// Who began it.
+    pub origin: Origin,
+    /// The administrator or the setup link that began it, where it is a test.
+    #[schema(required)]
+    pub started_by: Option<String>,
     /// Why it failed.
     #[schema(required)]
     pub error: Option<SessionError>,
@@ -85,7 +108,7 @@ pub struct SsoSession {
     /// The `User-Agent` of the browser.
     #[schema(required)]
     pub user_agent: Option<String>,
-    /// Where the application asked to be answered.
+    /// Where the application asked to be answered; the page of ours to which a test returns.
     pub redirect_uri: String,
     /// When it began.
     pub created_at: Timestamp,
@@ -94,6 +117,9 @@ pub struct SsoSession {
     /// Every step and check, oldest first; only where one session is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Vec<Step>>,
+    /// What a test found out; only where one session is asked for, and it came so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_result: Option<TestResult>,
 }
 
 /// Why an attempt failed, for its three readers.
@@ -152,6 +178,17 @@ pub struct Start {
     pub memory_sealed: Vec<u8>,
     /// The browser.
     pub browser: Browser,
+    /// Who began it.
+    pub starter: Starter,
+}
+
+/// Who began an attempt.
+#[derive(Clone, Debug, Default)]
+pub struct Starter {
+    /// The kind.
+    pub origin: Origin,
+    /// The administrator or the setup link, where it is a test.
+    pub started_by: Option<String>,
 }
 
 /// An attempt that failed before anybody was sent to an identity provider.
@@ -167,6 +204,8 @@ pub struct Refusal {
     pub redirect_uri: String,
     /// The browser.
     pub browser: Browser,
+    /// Who began it.
+    pub starter: Starter,
 }
 
 /// An attempt that was taken to go on with.
@@ -180,8 +219,10 @@ pub struct Taken {
     pub connection_id: ConnectionId,
     /// The version of the connection's settings that the login began with.
     pub connection_version: i64,
-    /// Where the application wants its answer.
+    /// Where the application wants its answer; the page of ours to which a test returns.
     pub redirect_uri: String,
+    /// Who began it.
+    pub origin: Origin,
     /// The application's PKCE challenge.
     pub code_challenge: Option<String>,
     /// The hash of the secret in the browser's cookie.
@@ -227,13 +268,16 @@ impl Phase {
     }
 }
 
-/// Records that a login begins.
+/// Records that a login begins. A test leaves no event, neither here nor when it ends.
 ///
 /// # Errors
 ///
 /// [`Error::Unavailable`] if it could not be stored.
 pub async fn start(tx: &mut Tx, new: &Start, trace: &Trace) -> Result<()> {
     table::insert_started(tx, new, &trace_text(trace)?).await?;
+    if new.starter.origin.is_test() {
+        return Ok(());
+    }
     let subject = Subject {
         organization_id: Some(&new.organization_id),
         connection_id: Some(&new.connection_id),
@@ -252,6 +296,9 @@ pub async fn start(tx: &mut Tx, new: &Start, trace: &Trace) -> Result<()> {
 /// [`Error::Unavailable`] if it could not be stored.
 pub async fn refuse(tx: &mut Tx, new: &Refusal, failure: &Failure, trace: &Trace) -> Result<()> {
     table::insert_refused(tx, new, failure.code, &trace_text(trace)?).await?;
+    if new.starter.origin.is_test() {
+        return Ok(());
+    }
     let subject = Subject {
         organization_id: new.organization_id.as_ref(),
         connection_id: new.connection_id.as_ref(),
@@ -342,6 +389,26 @@ pub async fn succeed(tx: &mut Tx, id: &SsoSessionId) -> Result<()> {
     close(tx, id, ended, "authentication.sso_succeeded", None).await
 }
 
+/// Keeps what a test found out, whether or not the sign-in would be refused.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn keep_test_result(tx: &mut Tx, id: &SsoSessionId, result: &TestResult) -> Result<()> {
+    let text = serde_json::to_string(result).map_err(Error::internal)?;
+    table::set_test_result(tx, id, &result.profile.email, &text).await
+}
+
+/// Records that a test went through.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn pass_test(tx: &mut Tx, id: &SsoSessionId, trace: &Trace) -> Result<()> {
+    let steps = Some(trace_text(trace)?);
+    table::end(tx, id, Status::TestSuccessful, None, (None, steps)).await.map(drop)
+}
+
 /// Closes attempts that nobody finished in time, at the most `limit`; returns how many. Goes through
 /// all environments.
 ///
@@ -378,6 +445,8 @@ pub struct Filter {
     pub organization_id: Option<OrganizationId>,
     /// With this status.
     pub status: Option<Status>,
+    /// Begun by these.
+    pub origin: Option<Origin>,
     /// With this e-mail address.
     pub email: Option<String>,
     /// Begun at this moment or later.
@@ -416,7 +485,7 @@ async fn close(
     name: &'static str,
     code: Option<FailureCode>,
 ) -> Result<()> {
-    let Some(ended) = ended else { return Ok(()) };
+    let Some(ended) = ended.filter(|ended| !ended.origin.is_test()) else { return Ok(()) };
     let status = name.trim_start_matches("authentication.sso_");
     let subject = Subject {
         organization_id: ended.organization_id.as_ref(),

@@ -1,6 +1,6 @@
 //! The rows of SSO sessions.
 
-use super::{Filter, Refusal, SessionError, SsoSession, Start, Status, Taken};
+use super::{Filter, Origin, Refusal, SessionError, SsoSession, Start, Status, Taken};
 use crate::base::failure::FailureCode;
 use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId, ProfileId, SsoSessionId};
 use crate::base::page::{Page, PageRequest};
@@ -12,8 +12,9 @@ use crate::db::{Param, Query, Row, Tx};
 const INSERT: &str = "INSERT INTO sso_sessions
     (id, environment_id, organization_id, connection_id, connection_version, status, step,
      redirect_uri, code_challenge, state_hash, browser_hash, memory_sealed, trace, failure_code,
-     failure_owner, ip_address, user_agent, expires_at, created_at, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19)";
+     failure_owner, ip_address, user_agent, expires_at, created_at, updated_at, origin, started_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $19,
+     $20, $21)";
 
 pub(super) async fn insert_started(tx: &mut Tx, new: &Start, trace: &str) -> Result<()> {
     tx.execute(
@@ -38,6 +39,8 @@ pub(super) async fn insert_started(tx: &mut Tx, new: &Start, trace: &str) -> Res
             new.browser.user_agent.as_deref().into(),
             tx.now().plus_ms(super::LIFETIME_MS).into(),
             tx.now().into(),
+            new.starter.origin.as_str().into(),
+            new.starter.started_by.as_deref().into(),
         ],
     )
     .await
@@ -51,6 +54,8 @@ pub(super) async fn insert_refused(
     trace: &str,
 ) -> Result<()> {
     let owner = owner_word(code)?;
+    let is_test = new.starter.origin.is_test();
+    let status = if is_test { Status::TestFailed } else { Status::Failed };
     tx.execute(
         INSERT,
         &[
@@ -59,7 +64,7 @@ pub(super) async fn insert_refused(
             new.organization_id.as_ref().into(),
             new.connection_id.as_ref().into(),
             0_i64.into(),
-            Status::Failed.as_str().into(),
+            status.as_str().into(),
             "refused".into(),
             (&new.redirect_uri).into(),
             Param::Null,
@@ -74,6 +79,8 @@ pub(super) async fn insert_refused(
             new.browser.user_agent.as_deref().into(),
             tx.now().into(),
             tx.now().into(),
+            new.starter.origin.as_str().into(),
+            new.starter.started_by.as_deref().into(),
         ],
     )
     .await
@@ -92,8 +99,8 @@ pub(super) async fn take(
             "UPDATE sso_sessions SET step = 'arrived', updated_at = $1
              WHERE id = $2 AND state_hash = $3 AND step = $4 AND status = 'in_progress'
              RETURNING environment_id, id, organization_id, connection_id, connection_version,
-                 redirect_uri, code_challenge, browser_hash, memory_sealed, trace, expires_at,
-                 created_at",
+                 redirect_uri, origin, code_challenge, browser_hash, memory_sealed, trace,
+                 expires_at, created_at",
             &[tx.now().into(), id.into(), secret.into(), phase.into()],
         )
         .await?;
@@ -105,6 +112,7 @@ pub(super) async fn take(
         connection_id: row.next()?,
         connection_version: row.next()?,
         redirect_uri: row.next()?,
+        origin: origin(&row.next::<String>()?)?,
         code_challenge: row.next()?,
         browser_hash: row.next()?,
         memory_sealed: row.next()?,
@@ -188,9 +196,11 @@ pub(super) struct Ended {
     pub(super) ip_address: Option<String>,
     pub(super) user_agent: Option<String>,
     pub(super) email: Option<String>,
+    pub(super) origin: Origin,
 }
 
-/// Ends an attempt that is in progress; `None` if it is not.
+/// Ends an attempt that is in progress; `None` if it is not. A test that does not end well has
+/// failed, however that came about: it counts as no login, and so as none that failed.
 pub(super) async fn end(
     tx: &mut Tx,
     id: &SsoSessionId,
@@ -201,10 +211,13 @@ pub(super) async fn end(
     let owner = code.map(owner_word).transpose()?;
     tx.fetch_optional(
         "UPDATE sso_sessions
-         SET status = $1, failure_code = $2, failure_owner = $3, memory_sealed = NULL,
+         SET status = CASE WHEN origin IN ('dashboard_test', 'portal_test') AND CAST($1 AS TEXT) <> $9
+                 THEN 'test_failed' ELSE CAST($1 AS TEXT) END,
+             failure_code = $2,
+             failure_owner = $3, memory_sealed = NULL,
              trace = coalesce($4, trace), email = coalesce($5, email), updated_at = $6
          WHERE environment_id = $7 AND id = $8 AND status = 'in_progress'
-         RETURNING organization_id, connection_id, ip_address, user_agent, email",
+         RETURNING organization_id, connection_id, ip_address, user_agent, email, origin",
         &[
             to.as_str().into(),
             code.map(FailureCode::as_str).into(),
@@ -214,6 +227,7 @@ pub(super) async fn end(
             tx.now().into(),
             (&tx.environment_id()).into(),
             id.into(),
+            Status::TestSuccessful.as_str().into(),
         ],
     )
     .await?
@@ -224,9 +238,25 @@ pub(super) async fn end(
             ip_address: row.next()?,
             user_agent: row.next()?,
             email: row.next()?,
+            origin: origin(&row.next::<String>()?)?,
         })
     })
     .transpose()
+}
+
+pub(super) async fn set_test_result(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    email: &str,
+    result: &str,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE sso_sessions SET test_result = $1, email = $2
+         WHERE environment_id = $3 AND id = $4",
+        &[result.into(), email.into(), (&tx.environment_id()).into(), id.into()],
+    )
+    .await
+    .map(drop)
 }
 
 pub(super) async fn late(
@@ -260,8 +290,8 @@ pub(super) async fn purge(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<
 }
 
 const SHOWN: &str = "SELECT id, organization_id, connection_id, status, failure_code, email,
-    profile_id, ip_address, user_agent, redirect_uri, created_at, updated_at, trace
-    FROM sso_sessions WHERE environment_id = $1";
+    profile_id, ip_address, user_agent, redirect_uri, created_at, updated_at, origin, started_by,
+    trace, test_result FROM sso_sessions WHERE environment_id = $1";
 
 pub(super) async fn list(
     tx: &mut Tx,
@@ -272,6 +302,7 @@ pub(super) async fn list(
     query.and_some("connection_id = $?", filter.connection_id.as_ref());
     query.and_some("organization_id = $?", filter.organization_id.as_ref());
     query.and_some("status = $?", filter.status.map(Status::as_str));
+    query.and_some("origin = $?", filter.origin.map(Origin::as_str));
     query.and_some("lower(email) = lower($?)", filter.email.as_deref());
     query.and_some("created_at >= $?", filter.range_start.map(Timestamp::as_ms));
     query.and_some("created_at < $?", filter.range_end.map(Timestamp::as_ms));
@@ -303,17 +334,27 @@ fn from_row(mut row: Row, with_trace: bool) -> Result<SsoSession> {
         redirect_uri: row.next()?,
         created_at: row.next()?,
         updated_at: row.next()?,
+        origin: origin(&row.next::<String>()?)?,
+        started_by: row.next()?,
         trace: None,
+        test_result: None,
     };
     if with_trace {
         let steps = serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?;
         session.trace = Some(steps);
+        let result = row.next::<Option<String>>()?;
+        session.test_result =
+            result.map(|text| serde_json::from_str(&text)).transpose().map_err(Error::internal)?;
     }
     Ok(session)
 }
 
 fn status(word: &str) -> Result<Status> {
     Status::parse(word).ok_or_else(|| Error::internal("an SSO session of unknown status"))
+}
+
+fn origin(word: &str) -> Result<Origin> {
+    Origin::parse(word).ok_or_else(|| Error::internal("an SSO session of unknown origin"))
 }
 
 /// The owner as the API writes it.

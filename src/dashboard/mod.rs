@@ -1,0 +1,52 @@
+//! The dashboard: the pages of those who run the installation.
+//!
+//! A page is a folder: the handler beside its template. A handler takes a [`Visit`] or a [`Place`],
+//! which only an administrator of the right role gets, calls one operation and renders.
+
+mod frame;
+mod notice;
+mod organizations;
+mod visit;
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::response::Response;
+use axum::routing::get;
+
+use crate::app::App;
+use crate::web::page::see_other;
+use crate::web::refusal::{self, Refusal, Way};
+use crate::web::{csrf, page, request_id};
+use visit::{Read, Visit};
+
+/// The cookie of a session.
+const SESSION: csrf::Session = "administrator";
+/// Where a page that says no leads.
+const WAY: Option<Way> = Some(("/dashboard", "To the dashboard"));
+
+/// All pages below `/dashboard`.
+pub fn router(app: App) -> Router {
+    let pages = Router::new()
+        .route("/", get(home))
+        .merge(organizations::routes())
+        .fallback(async || Refusal::not_found())
+        .method_not_allowed_fallback(async || Refusal::not_found());
+    Router::new()
+        .nest("/dashboard", pages)
+        .layer(from_fn_with_state((app.clone(), SESSION), csrf::bind))
+        .layer(from_fn_with_state(WAY, refusal::render))
+        .layer(map_response(page::strict))
+        .layer(from_fn(request_id::assign))
+        .with_state(app)
+}
+
+/// Whoever comes without saying where goes to the first environment.
+async fn home(State(app): State<App>, visit: Visit<Read>) -> Result<Response, Refusal> {
+    let environments = visit.environments(&app).await?;
+    let path = match environments.first() {
+        Some(first) => format!("/dashboard/{}/organizations", first.id),
+        None => "/dashboard/environments".to_owned(),
+    };
+    Ok(see_other(&path))
+}

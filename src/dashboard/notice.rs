@@ -1,0 +1,18 @@
+//! What a page says of the one before it. The address carries a word, the sentence stands here: so
+//! nobody can make a page of ours say something by a link.
+
+use url::form_urlencoded;
+
+/// Words and sentences.
+const NOTICES: &[(&str, &str)] = &[
+    ("created", "It was created."),
+    ("saved", "Your changes are saved."),
+    ("deleted", "It was deleted."),
+];
+
+/// The sentence for the `notice` of a query.
+pub(super) fn of(query: &str) -> Option<&'static str> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let (_, word) = pairs.find(|(name, _)| name == "notice")?;
+    NOTICES.iter().find(|(known, _)| *known == word).map(|(_, sentence)| *sentence)
+}

@@ -1,0 +1,162 @@
+//! What comes back from a form, and what a form shows when it was not accepted.
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+use super::csrf::{self, Face};
+use super::refusal::Refusal;
+use crate::app::App;
+use crate::base::{Error, Result};
+
+/// How large a form may be, in bytes.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// A form that a page of ours sent. There is no other way to its fields than through the check.
+#[derive(Debug)]
+pub struct Form {
+    pairs: Vec<(String, String)>,
+}
+
+impl FromRequest<App> for Form {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
+        let content_type = request.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let media_type = content_type.and_then(|it| it.split(';').next()).map(str::trim);
+        if media_type != Some("application/x-www-form-urlencoded") {
+            return Err(Refusal::forged());
+        }
+        let (parts, body) = request.into_parts();
+        let bytes = to_bytes(body, MAX_BYTES).await.map_err(|_| Refusal {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            title: "Too much at once",
+            sentence: "The form is larger than a form of ours can be.".to_owned(),
+        })?;
+        let form = Self { pairs: url::form_urlencoded::parse(&bytes).into_owned().collect() };
+        let face = parts.extensions.get::<Face>().copied().ok_or_else(Refusal::forged)?;
+        if csrf::is_ours(app, face, &parts.headers, form.text("csrf")) {
+            Ok(form)
+        } else {
+            tracing::warn!(reason = "csrf", path = parts.uri.path(), "a form was not ours");
+            Err(Refusal::forged())
+        }
+    }
+}
+
+impl Form {
+    /// The value of a field without the white space around it; empty if it was not sent.
+    pub fn text(&self, name: &str) -> &str {
+        self.raw(name).trim()
+    }
+
+    /// The value as it was typed: for passwords.
+    pub fn raw(&self, name: &str) -> &str {
+        let field = self.pairs.iter().find(|(known, _)| known == name);
+        field.map_or("", |(_, value)| value.as_str())
+    }
+
+    /// The value, if something was typed.
+    pub fn filled(&self, name: &str) -> Option<String> {
+        Some(self.text(name)).filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
+    /// Whether a box was ticked.
+    pub fn checked(&self, name: &str) -> bool {
+        self.raw(name) == "on"
+    }
+
+    /// All values of a field, such as those of boxes that share a name.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let fields = self.pairs.iter().filter(|(known, _)| known == name);
+        fields.map(|(_, value)| value.trim()).collect()
+    }
+
+    /// What the form shows when it comes again: all that was typed, but no password and no secret.
+    pub fn view(&self) -> View {
+        let keep = |name: &str| !name.ends_with("password") && !name.ends_with("secret");
+        let values = self.pairs.iter().filter(|(name, _)| keep(name)).cloned().collect();
+        View { values, ..View::default() }
+    }
+}
+
+/// What a form shows: values, and what was wrong with them.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    values: Vec<(String, String)>,
+    errors: Vec<(String, String)>,
+    general: Option<String>,
+}
+
+impl View {
+    /// An empty form, or one with these values.
+    pub fn of<N: Into<String>, V: Into<String>>(values: impl IntoIterator<Item = (N, V)>) -> Self {
+        let values = values.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Self { values: values.collect(), ..Self::default() }
+    }
+
+    /// The value of a field.
+    pub fn value(&self, name: &str) -> &str {
+        let field = self.values.iter().find(|(known, _)| known == name);
+        field.map_or("", |(_, value)| value.as_str())
+    }
+
+    /// Whether a field has this value, or one of its fields has.
+    pub fn is(&self, name: &str, value: &str) -> bool {
+        self.values.iter().any(|(known, it)| known == name && it == value)
+    }
+
+    /// What is wrong with a field.
+    pub fn error(&self, name: &str) -> Option<&str> {
+        self.errors.iter().find(|(known, _)| known == name).map(|(_, message)| message.as_str())
+    }
+
+    /// What is wrong with the whole.
+    pub fn general(&self) -> Option<&str> {
+        self.general.as_deref()
+    }
+
+    /// Says what is wrong with a field.
+    #[must_use]
+    pub fn with_error(mut self, name: impl Into<String>, message: impl Into<String>) -> Self {
+        self.errors.push((name.into(), message.into()));
+        self
+    }
+
+    /// Says what is wrong with the whole.
+    #[must_use]
+    pub fn with_general(mut self, message: impl Into<String>) -> Self {
+        self.general = Some(message.into());
+        self
+    }
+
+    /// Puts an error where it belongs: at the field that it names (of `oidc.client_id` the last
+    /// part), if the form has it, else at the top. `fields` are the names of the form.
+    ///
+    /// # Errors
+    ///
+    /// The error itself, if no other input would help.
+    pub fn refused(self, fields: &[&str], error: Error) -> Result<Self> {
+        match error {
+            Error::Invalid { field: Some(path), message, .. } => {
+                let name = path.rsplit('.').next().unwrap_or(path);
+                if fields.contains(&name) {
+                    Ok(self.with_error(name, message))
+                } else {
+                    Ok(self.with_general(message))
+                }
+            }
+            Error::Invalid { field: None, message, .. } | Error::Conflict { message, .. } => {
+                Ok(self.with_general(message))
+            }
+            Error::Unavailable(source) => {
+                tracing::warn!(error = Error::Unavailable(source).chain(), "a form was not saved");
+                let message = "Nothing was saved: the database does not answer just now. \
+                               What you typed is still here; try again in a moment.";
+                Ok(self.with_general(message))
+            }
+            other => Err(other),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The dashboard, page by page, as a browser without scripts uses it.
+
+mod face;
+mod organizations;
