@@ -283,6 +283,10 @@ async fn the_demo_says_where_everything_is_in_one_line() {
         assert!(!text(user, "password").is_empty());
         assert!(!user["groups"].as_array().unwrap().is_empty());
     }
+    let admin = &sandbox["admin"];
+    assert_eq!(text(admin, "email"), "admin@acme.example");
+    assert!(!text(admin, "password").is_empty());
+    assert_eq!(text(sandbox, "admin_url"), format!("{issuer}/admin"));
     let discovered = crate::support::http::Request::get(&endpoint.parse().unwrap()).send().await;
     assert_eq!(discovered.json()["issuer"], issuer);
     assert!(demo.terminate().await.success());
