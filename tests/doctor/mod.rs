@@ -146,6 +146,26 @@ both_engines! {
         assert_eq!(report["findings"][1]["outcome"], "skipped");
     }
 
+    async fn a_connection_without_a_secret_is_told_so_by_that_check_alone(world: World) {
+        let organization = world.demo.seeded.organization_id.to_string();
+        let new = json!({
+            "organization_id": organization, "connection_type": "OktaOIDC", "name": "Half",
+            "oidc": {
+                "client_id": world.demo.credentials.client_id,
+                "discovery_endpoint": world.demo.tenant.base_url(),
+            },
+        });
+        let half = world.must("POST", "/connections", new).await;
+        let key = half["redirect_uri"].as_str().unwrap();
+        world.demo.tenant.add_redirect_uri(&world.demo.credentials.client_id, key).unwrap();
+        let path = format!("/connections/{}/doctor", half["id"].as_str().unwrap());
+        let report = world.must("POST", &path, Value::Null).await;
+        let findings = report["findings"].as_array().unwrap().iter();
+        let problems: Vec<&Value> =
+            findings.map(|finding| &finding["problem"]).filter(|it| !it.is_null()).collect();
+        assert_eq!(problems, ["client_secret_missing"], "{report:#}");
+    }
+
     async fn dsc_nobody_can_hammer_an_identity_provider_by_the_doctor(world: World) {
         for _ in 0..20 {
             let answer = world.api("POST", &world.doctor_path(), None).await;

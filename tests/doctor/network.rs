@@ -135,6 +135,10 @@ both_engines! {
         ] {
             assert_eq!(world.told(&app, endpoint).await, [(problem, owner)], "{endpoint}");
         }
+        let deaf = listener().await;
+        let endpoint = format!("http://{}/x", deaf.local_addr().unwrap());
+        tokio::spawn(async move { while let Ok((stream, _)) = deaf.accept().await { drop(stream) } });
+        assert_eq!(world.told(&app, &endpoint).await, [("discovery_broken", CustomerIt)]);
         let console =
             format!("http://acme-admin.okta.com:{port}/.well-known/openid-configuration");
         world.spoil_settings(|it| it.issuer = "http://acme-admin.okta.com".to_owned()).await;

@@ -20,8 +20,8 @@ struct Vendor {
     authorize: (u16, &'static str, &'static str),
     right: (u16, &'static str, &'static str),
     wrong: (u16, &'static str, &'static str),
-    /// Instead of the right issuer.
-    issuer: Option<&'static str>,
+    /// What is different about the metadata.
+    metadata: fn(&mut Value),
 }
 
 /// A vendor with whom all is well: nobody is signed in, and the code is unknown.
@@ -29,7 +29,7 @@ const FINE: Vendor = Vendor {
     authorize: (302, "(callback)?error=login_required", ""),
     right: (400, "invalid_grant", "The code is unknown."),
     wrong: (401, "invalid_client", "The secret is wrong."),
-    issuer: None,
+    metadata: |_| {},
 };
 
 impl Vendor {
@@ -37,12 +37,13 @@ impl Vendor {
     async fn serve(self, callback: String) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let metadata = json!({
-            "issuer": self.issuer.unwrap_or(&base),
+        let mut metadata = json!({
+            "issuer": base,
             "authorization_endpoint": format!("{base}/authorize"),
             "token_endpoint": format!("{base}/token"),
             "jwks_uri": format!("{base}/keys"),
         });
+        (self.metadata)(&mut metadata);
         let (status, location, page) = self.authorize;
         let location = location.replace("(callback)", &callback);
         let authorize = move || async move {
@@ -91,14 +92,23 @@ async fn found(world: &World, kind: Kind, vendor: Vendor, check: Check) -> &'sta
 
 both_engines! {
     async fn the_words_of_each_vendor_are_understood(world: World) {
-        use Check::{ClientId, ClientSecret, Issuer, RedirectUri, SecretExpiry};
+        use Check::{
+            AuthenticationMethods, ClientId, ClientSecret, Issuer, RedirectUri, SecretExpiry,
+            TokenEndpoint,
+        };
         use Kind::{EntraIdOidc, GenericOidc, GoogleOidc, OktaOidc};
         let authorize = |status, location, page| Vendor { authorize: (status, location, page), ..FINE };
         let right = |status, error, text| Vendor { right: (status, error, text), ..FINE };
         let malformed = "AADSTS9002313: Invalid request. Request is malformed or invalid.";
         let code_first = Vendor { wrong: (400, "invalid_grant", malformed), ..FINE };
-        let template = "https://login.microsoftonline.com/{tenantid}/v2.0";
-        let common = Vendor { issuer: Some(template), ..FINE };
+        let with = |metadata| Vendor { metadata, ..FINE };
+        let common = with(|it| {
+            it["issuer"] = json!("https://login.microsoftonline.com/{tenantid}/v2.0");
+        });
+        let only_basic = with(|it| {
+            it["token_endpoint_auth_methods_supported"] = json!(["client_secret_basic"]);
+        });
+        let dead = with(|it| it["token_endpoint"] = json!("http://127.0.0.1:1/token"));
         let cases = [
             (GenericOidc, FINE, ClientSecret, "ok"),
             (GenericOidc, FINE, RedirectUri, "ok"),
@@ -106,6 +116,9 @@ both_engines! {
             (EntraIdOidc, code_first, ClientSecret, "cannot_tell"),
             (GenericOidc, right(200, "", ""), ClientSecret, "cannot_tell"),
             (GenericOidc, right(400, "slow_down", ""), ClientSecret, "cannot_tell"),
+            (GenericOidc, only_basic, AuthenticationMethods, "authentication_method_not_offered"),
+            (GenericOidc, dead, TokenEndpoint, "token_endpoint_unreachable"),
+            (GenericOidc, FINE, SecretExpiry, "cannot_tell"),
             (EntraIdOidc, common, Issuer, "issuer_template"),
             (EntraIdOidc, right(401, "invalid_client", "AADSTS7000215: Invalid client secret."),
                 ClientSecret, "client_secret_wrong"),
