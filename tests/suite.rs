@@ -4,6 +4,7 @@ mod support;
 
 mod api;
 mod dashboard;
+mod delivery;
 mod docs;
 mod e2e;
 mod layering;
