@@ -55,9 +55,7 @@ pub async fn create(
 ) -> Result<WebhookEndpoint> {
     vet(app, &new.endpoint_url)?;
     let sealer = Arc::clone(&app.sealer);
-    app.db
-        .write(caller, async move |tx| webhook_endpoint::create(tx, &sealer, &new).await)
-        .await
+    app.db.write(caller, async move |tx| webhook_endpoint::create(tx, &sealer, &new).await).await
 }
 
 /// Changes an endpoint, if its new URL may be spoken to.
@@ -74,9 +72,7 @@ pub async fn update(
     if let Some(url) = &change.endpoint_url {
         vet(app, url)?;
     }
-    app.db
-        .write(caller, async move |tx| webhook_endpoint::update(tx, &id, &change).await)
-        .await
+    app.db.write(caller, async move |tx| webhook_endpoint::update(tx, &id, &change).await).await
 }
 
 /// The rules of the outbound client that need no network; each delivery is held to all of them.
@@ -150,9 +146,7 @@ async fn serve(app: &App, due: &Due) -> Result<()> {
         }
     }
     let id = due.id.clone();
-    app.db
-        .write(&caller, async move |tx| webhook_endpoint::release(tx, &id, &lease).await)
-        .await
+    app.db.write(&caller, async move |tx| webhook_endpoint::release(tx, &id, &lease).await).await
 }
 
 /// An event to send, and the delivery that it repeats.
@@ -210,8 +204,7 @@ async fn round(
 /// What there is to send: repetitions that are due, then new events, then events to replay.
 async fn plan(tx: &mut crate::db::Tx, endpoint: &WebhookEndpoint) -> Result<Plan> {
     let limit = if endpoint.is_failing() { 1 } else { BATCH };
-    let mut plan =
-        Plan { position: endpoint.position, replay: endpoint.replay, ..Plan::default() };
+    let mut plan = Plan { position: endpoint.position, replay: endpoint.replay, ..Plan::default() };
     for delivery in webhook_delivery::due(tx, &endpoint.id, limit).await? {
         match event::find(tx, &delivery.event_id).await? {
             Some(event) => plan.items.push(Item { event, repeats: Some(delivery) }),

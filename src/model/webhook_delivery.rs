@@ -10,13 +10,8 @@ use crate::db::{Query, Row, Tx};
 
 /// How long after each failed attempt the next one is made, in milliseconds: 6 attempts within 3
 /// days, as WorkOS makes them.
-const DELAYS_MS: [i64; 5] = [
-    5 * 60 * 1000,
-    30 * 60 * 1000,
-    3 * 60 * 60 * 1000,
-    16 * 60 * 60 * 1000,
-    52 * 60 * 60 * 1000,
-];
+const DELAYS_MS: [i64; 5] =
+    [5 * 60 * 1000, 30 * 60 * 1000, 3 * 60 * 60 * 1000, 16 * 60 * 60 * 1000, 52 * 60 * 60 * 1000];
 /// How many attempts there are.
 pub const MAX_ATTEMPTS: i64 = DELAYS_MS.len() as i64 + 1;
 

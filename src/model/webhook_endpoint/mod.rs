@@ -143,7 +143,8 @@ pub async fn create(
     check_url(&new.endpoint_url)?;
     check_events(&new.events)?;
     if table::count(tx).await? >= MAX_PER_ENVIRONMENT {
-        let message = format!("An environment has at most {MAX_PER_ENVIRONMENT} webhook endpoints.");
+        let message =
+            format!("An environment has at most {MAX_PER_ENVIRONMENT} webhook endpoints.");
         return Err(Error::conflict("too_many_webhook_endpoints", message));
     }
     let id: WebhookEndpointId = tx.new_id();
@@ -173,7 +174,11 @@ pub async fn create(
 /// # Errors
 ///
 /// [`Error::NotFound`] if it is not there; else as [`create`].
-pub async fn update(tx: &mut Tx, id: &WebhookEndpointId, change: &Change) -> Result<WebhookEndpoint> {
+pub async fn update(
+    tx: &mut Tx,
+    id: &WebhookEndpointId,
+    change: &Change,
+) -> Result<WebhookEndpoint> {
     environment::lock(tx).await?;
     let mut endpoint = get(tx, id).await?;
     if let Some(url) = &change.endpoint_url {
@@ -352,9 +357,8 @@ pub async fn disable(tx: &mut Tx, id: &WebhookEndpointId, reason: &str) -> Resul
 
 fn check_url(text: &str) -> Result<()> {
     let fits = text.len() <= MAX_URL
-        && url::Url::parse(text).is_ok_and(|url| {
-            matches!(url.scheme(), "https" | "http") && url.host().is_some()
-        });
+        && url::Url::parse(text)
+            .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.host().is_some());
     if fits {
         return Ok(());
     }

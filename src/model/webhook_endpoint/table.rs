@@ -201,7 +201,11 @@ pub(super) async fn count(tx: &mut Tx) -> Result<i64> {
 }
 
 /// Whether another endpoint of the environment has this URL.
-pub(super) async fn is_taken(tx: &mut Tx, url: &str, by_other_than: &WebhookEndpointId) -> Result<bool> {
+pub(super) async fn is_taken(
+    tx: &mut Tx,
+    url: &str,
+    by_other_than: &WebhookEndpointId,
+) -> Result<bool> {
     let environment_id = tx.environment_id();
     let row = tx
         .fetch_optional(
