@@ -37,11 +37,14 @@ pub enum Mood {
     Silent,
 }
 
+/// What the endpoint is told, and what came to it.
+type Told = Arc<Mutex<(Mood, Vec<Received>)>>;
+
 /// The endpoint. It runs until the test ends.
 #[derive(Clone)]
 pub struct Receiver {
     pub url: String,
-    state: Arc<Mutex<(Mood, Vec<Received>)>>,
+    state: Told,
 }
 
 impl Receiver {
@@ -69,11 +72,7 @@ impl Receiver {
     }
 }
 
-async fn receive(
-    State(state): State<Arc<Mutex<(Mood, Vec<Received>)>>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn receive(State(state): State<Told>, headers: HeaderMap, body: Bytes) -> Response {
     let mood = {
         let mut state = state.lock().unwrap();
         let signature = headers["workos-signature"].to_str().unwrap().to_owned();
