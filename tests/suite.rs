@@ -6,6 +6,7 @@ mod api;
 mod dashboard;
 mod delivery;
 mod docs;
+mod doctor;
 mod e2e;
 mod layering;
 mod sso;
