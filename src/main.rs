@@ -121,9 +121,9 @@ async fn serve(config: Config) -> Result<(), Failure> {
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     first_start(&app).await?;
     tracing::info!(%listen, base_url = %app.config.base_url, "serving");
-    let sweeper = tokio::spawn(server::sweep(app.clone()));
+    let background = tokio::spawn(server::background(app.clone()));
     server::serve(listener, server::router(app), stopped).await;
-    sweeper.abort();
+    background.abort();
     tracing::info!("stopped");
     Ok(())
 }
@@ -208,9 +208,9 @@ async fn with_demo(
             } else {
                 println!("{}", demo.to_text());
             }
-            let sweeper = tokio::spawn(server::sweep(demo.app.clone()));
+            let background = tokio::spawn(server::background(demo.app.clone()));
             stopped.await;
-            sweeper.abort();
+            background.abort();
         }
     }
     demo.stop().await;

@@ -4,6 +4,7 @@ mod support;
 
 mod api;
 mod dashboard;
+mod delivery;
 mod docs;
 mod doctor;
 mod e2e;
