@@ -101,6 +101,17 @@ impl Outcome {
             Self::Skipped => "skipped",
         }
     }
+
+    /// What people call it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "Good",
+            Self::Warning => "Needs attention",
+            Self::Failed => "Failed",
+            Self::CannotTell => "Cannot tell",
+            Self::Skipped => "Skipped",
+        }
+    }
 }
 
 macro_rules! checks {
