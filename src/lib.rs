@@ -24,6 +24,7 @@ pub mod app;
 
 // Floor 6: flows of several units of work with network between them.
 pub mod delivery;
+pub mod admission;
 pub mod doctor;
 pub mod setup;
 pub mod sso;

@@ -93,6 +93,12 @@ pub enum WebauthnError {
     /// A part has another form.
     #[error("a part of the answer is malformed")]
     Malformed,
+    /// No challenge of ours that this browser may answer now.
+    #[error("the challenge is not one that this browser may answer now")]
+    WrongChallenge,
+    /// No credential that we know for this account.
+    #[error("the credential is not known")]
+    Unknown,
     /// An answer for another purpose.
     #[error("the answer is of another ceremony")]
     WrongType,
