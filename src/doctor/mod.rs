@@ -182,7 +182,7 @@ struct Case<'a> {
 impl Case<'_> {
     async fn examine(&self) -> Vec<Finding> {
         let complete = "client ID and discovery endpoint are there";
-        let mut findings = vec![Finding::ok(Check::Configuration, complete)];
+        let mut findings = vec![Finding::ok(Check::Configuration, complete), secret::expiry(self)];
         let endpoint = Url::parse(&self.settings.discovery_endpoint);
         let Ok(endpoint) = endpoint else {
             findings.push(self.problem(Problem::DiscoveryNotFound).noted("it is no URL"));
@@ -219,7 +219,6 @@ impl Case<'_> {
         let secrets = secret::examine(self, &metadata, &findings);
         let secrets = self.if_wanted(&wanted, secrets).await;
         merge(&mut findings, secrets);
-        secret::expiry(self, &mut findings);
         depend(&mut findings, Check::Discovery);
         findings
     }

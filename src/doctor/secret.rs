@@ -221,13 +221,10 @@ fn described(case: &Case<'_>, members: &Map<String, Value>, secret: &Secret) -> 
 }
 
 /// When the secret ends, as far as anybody has said.
-pub(super) fn expiry(case: &Case<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn expiry(case: &Case<'_>) -> Finding {
     let check = Check::SecretExpiry;
-    if findings.iter().any(|finding| finding.name == check) {
-        return;
-    }
     let now = case.app.clock.now();
-    findings.push(match case.settings.client_secret_expires_at {
+    match case.settings.client_secret_expires_at {
         Some(end) if end <= now => {
             case.problem(Problem::SecretExpired).compared("a date to come", end.to_string())
         }
@@ -239,5 +236,5 @@ pub(super) fn expiry(case: &Case<'_>, findings: &mut Vec<Finding>) {
             Finding::ok(check, "Okta's client secrets do not expire")
         }
         None => Finding::cannot_tell(check, "nobody has entered when the secret expires"),
-    });
+    }
 }
