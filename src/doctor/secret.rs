@@ -57,6 +57,9 @@ pub(super) async fn examine(
     };
     let mut findings = Vec::new();
     let next_is_right = matches!(second, Some(Verdict::Right));
+    if next_is_right || matches!(first, Some(Verdict::Right)) {
+        findings.push(Finding::ok(Check::ClientId, "the token endpoint knows it"));
+    }
     match first {
         Some(verdict) => present_finding(case, verdict, next_is_right, &mut findings),
         None => findings.push(case.problem(Problem::SecretMissing)),
