@@ -6,10 +6,12 @@
 mod api_keys;
 mod confirm;
 mod environments;
+mod events;
 mod frame;
 mod notice;
 mod organizations;
 mod redirects;
+mod roles;
 mod settings;
 mod visit;
 
@@ -36,8 +38,10 @@ pub fn router(app: App) -> Router {
         .route("/", get(home))
         .merge(api_keys::routes())
         .merge(environments::routes())
+        .merge(events::routes())
         .merge(organizations::routes())
         .merge(redirects::routes())
+        .merge(roles::routes())
         .merge(settings::routes())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::not_found());

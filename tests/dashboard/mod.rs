@@ -3,3 +3,4 @@
 mod application;
 mod face;
 mod organizations;
+mod roles;
