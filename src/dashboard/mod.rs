@@ -3,9 +3,14 @@
 //! A page is a folder: the handler beside its template. A handler takes a [`Visit`] or a [`Place`],
 //! which only an administrator of the right role gets, calls one operation and renders.
 
+mod api_keys;
+mod confirm;
+mod environments;
 mod frame;
 mod notice;
 mod organizations;
+mod redirects;
+mod settings;
 mod visit;
 
 use axum::Router;
@@ -29,7 +34,11 @@ const WAY: Option<Way> = Some(("/dashboard", "To the dashboard"));
 pub fn router(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(home))
+        .merge(api_keys::routes())
+        .merge(environments::routes())
         .merge(organizations::routes())
+        .merge(redirects::routes())
+        .merge(settings::routes())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::not_found());
     Router::new()
