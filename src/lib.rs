@@ -8,7 +8,8 @@ pub mod base;
 // Floor 1: settings.
 pub mod config;
 
-// Floor 2: the way out, and encryption at rest.
+// Floor 2: the ways out, and encryption at rest.
+pub mod dns;
 pub mod outbound;
 pub mod seal;
 
@@ -25,6 +26,7 @@ pub mod app;
 // Floor 6: flows of several units of work with network between them.
 pub mod delivery;
 pub mod doctor;
+pub mod domains;
 pub mod setup;
 pub mod sso;
 
