@@ -31,6 +31,8 @@ const GRACE: Duration = Duration::from_secs(20);
 const TIME_OUT_EVERY: Duration = Duration::from_secs(10);
 /// How often pending domains are looked at whose next check is due.
 const VERIFY_EVERY: Duration = Duration::from_secs(10);
+/// How often logins are counted for the overview, in rounds of [`TIME_OUT_EVERY`].
+const TAKE_STOCK_EVERY: u32 = 6;
 /// How often old rows are forgotten, in rounds of [`TIME_OUT_EVERY`].
 const PURGE_EVERY: u32 = 60;
 
@@ -112,6 +114,9 @@ async fn end_what_time_ends(app: &App) {
     for round in 0_u32.. {
         tokio::time::sleep(TIME_OUT_EVERY).await;
         let _ = sweep::time_out(app).await.map_err(log);
+        if round.is_multiple_of(TAKE_STOCK_EVERY) {
+            let _ = sweep::take_stock(app).await.map_err(log);
+        }
         if round.is_multiple_of(PURGE_EVERY) {
             let _ = sweep::purge(app).await.map_err(log);
         }

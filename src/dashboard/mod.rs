@@ -10,6 +10,7 @@ mod events;
 mod frame;
 mod notice;
 mod organizations;
+mod overview;
 mod redirects;
 mod roles;
 mod settings;
@@ -40,6 +41,7 @@ pub fn router(app: App) -> Router {
         .merge(environments::routes())
         .merge(events::routes())
         .merge(organizations::routes())
+        .merge(overview::routes())
         .merge(redirects::routes())
         .merge(roles::routes())
         .merge(settings::routes())
@@ -58,7 +60,7 @@ pub fn router(app: App) -> Router {
 async fn home(State(app): State<App>, visit: Visit<Read>) -> Result<Response, Refusal> {
     let environments = visit.environments(&app).await?;
     let path = match environments.first() {
-        Some(first) => format!("/dashboard/{}/organizations", first.id),
+        Some(first) => format!("/dashboard/{}/overview", first.id),
         None => "/dashboard/environments".to_owned(),
     };
     Ok(see_other(&path))

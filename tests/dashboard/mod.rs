@@ -3,4 +3,5 @@
 mod application;
 mod face;
 mod organizations;
+mod overview;
 mod roles;
