@@ -100,4 +100,37 @@ CREATE TABLE audit_entries (
     -- JSON, without secrets.
     details TEXT NOT NULL,
     created_at BIGINT NOT NULL
+-- The verification of domains by DNS.
+-- When it was begun again; 0: it began with the domain.
+ALTER TABLE organization_domains ADD COLUMN pending_since BIGINT NOT NULL DEFAULT 0;
+-- When DNS is asked next, if the domain is pending, and how often it was asked by itself.
+ALTER TABLE organization_domains ADD COLUMN check_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE organization_domains ADD COLUMN check_count BIGINT NOT NULL DEFAULT 0;
+-- The last check and what it found, as JSON.
+ALTER TABLE organization_domains ADD COLUMN checked_at BIGINT;
+ALTER TABLE organization_domains ADD COLUMN check_result TEXT;
+CREATE INDEX organization_domains_to_check ON organization_domains (check_at)
+    WHERE state = 'pending';
+
+-- How many logins of an hour ended how; tests are not counted. Made in the background from the
+-- attempts of hours that are over, so that no login writes a row more.
+CREATE TABLE login_counts (
+    environment_id TEXT NOT NULL REFERENCES environments (id),
+    -- The moment at which the hour began.
+    hour BIGINT NOT NULL,
+    status TEXT NOT NULL,
+    -- Empty where nothing failed.
+    failure_code TEXT NOT NULL,
+    count BIGINT NOT NULL,
+    PRIMARY KEY (environment_id, hour, status, failure_code)
+);
+
+-- What an environment's overview needs, made in the background.
+CREATE TABLE overviews (
+    environment_id TEXT PRIMARY KEY REFERENCES environments (id),
+    -- All hours before this moment are in login_counts.
+    counted_until BIGINT NOT NULL,
+    -- Connections that need attention, as JSON, and when they were looked for.
+    attention TEXT NOT NULL,
+    attention_at BIGINT NOT NULL
 );

@@ -8,7 +8,8 @@ pub mod base;
 // Floor 1: settings.
 pub mod config;
 
-// Floor 2: the way out, and encryption at rest.
+// Floor 2: the ways out, and encryption at rest.
+pub mod dns;
 pub mod outbound;
 pub mod seal;
 
@@ -26,6 +27,7 @@ pub mod app;
 pub mod delivery;
 pub mod admission;
 pub mod doctor;
+pub mod domains;
 pub mod setup;
 pub mod sso;
 

@@ -73,14 +73,15 @@ pub async fn by_password(
     (email, password): (&str, &str),
 ) -> Result<Result<Admitted, Refused>> {
     let email = administrator::normal_email(email).unwrap_or_default();
-    let found = app.db.read(&Caller::anonymous(), async move |tx| {
-        let Some(found) = administrator::find_by_email(tx, &email).await? else {
-            return Ok((None, None, email.clone()));
+    let wanted = email.clone();
+    let read = async move |tx: &mut Tx| {
+        let Some(found) = administrator::find_by_email(tx, &wanted).await? else {
+            return Ok((None, None));
         };
         let hash = administrator::password_hash(tx, &found.id).await?;
-        Ok((Some(found), hash, email.clone()))
-    });
-    let (administrator, hash, email) = found.await?;
+        Ok((Some(found), hash))
+    };
+    let (administrator, hash) = app.db.read(&Caller::anonymous(), read).await?;
     let id = administrator.as_ref().map(|found| found.id.clone());
     let (account, others) = buckets(app, visitor, id.as_ref(), &email);
     if let Some(wait_ms) = count(app, &account, &others).await? {

@@ -127,7 +127,7 @@ fn oidc(connection: &Connection) -> Result<Option<Value>, Error> {
 /// What an administrator enters about an OpenID Connect provider; what is absent stays as it is.
 ///
 /// Further members are those of `oidc` in the answer, such as `scopes`, `pkce`, `attributes`,
-/// `custom_attributes`, `groups_claim`.
+/// `custom_attributes`, `groups_claim`, and `client_secret_expires_at`, which a new secret empties.
 #[derive(Deserialize, ToSchema)]
 struct OidcInput {
     /// Our client id at the identity provider.

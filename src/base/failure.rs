@@ -97,6 +97,11 @@ macro_rules! failures {
                 match self { $(Self::$name => $code,)+ }
             }
 
+            /// Reads the word.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == word)
+            }
+
             /// The step of the trace at which it happens.
             pub const fn step(self) -> &'static str {
                 match self { $(Self::$name => $step,)+ }

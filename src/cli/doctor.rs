@@ -49,7 +49,7 @@ fn line(finding: &Finding) -> String {
     let (outcome, label) = (finding.outcome.as_str(), finding.name.label());
     let mut text = match (&finding.problem, &finding.note) {
         (Some(problem), _) => format!("{outcome:<12} {label}: {problem}\n"),
-        (None, Some(note)) if !note.is_empty() => format!("{outcome:<12} {label}: {note}\n"),
+        (None, Some(note)) => format!("{outcome:<12} {label}: {note}\n"),
         (None, _) => format!("{outcome:<12} {label}\n"),
     };
     if finding.problem.is_none() {
@@ -64,7 +64,7 @@ fn line(finding: &Finding) -> String {
     let details = [
         ("expected", finding.expected.as_deref()),
         ("received", finding.received.as_deref()),
-        ("note", finding.note.as_deref().filter(|note| !note.is_empty())),
+        ("note", finding.note.as_deref()),
         ("for", owner),
         ("do", finding.remedy),
     ];

@@ -3,9 +3,17 @@
 //! A page is a folder: the handler beside its template. A handler takes a [`Visit`] or a [`Place`],
 //! which only an administrator of the right role gets, calls one operation and renders.
 
+mod api_keys;
+mod confirm;
+mod environments;
+mod events;
 mod frame;
 mod notice;
 mod organizations;
+mod overview;
+mod redirects;
+mod roles;
+mod settings;
 mod visit;
 
 use axum::Router;
@@ -29,7 +37,14 @@ const WAY: Option<Way> = Some(("/dashboard", "To the dashboard"));
 pub fn router(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(home))
+        .merge(api_keys::routes())
+        .merge(environments::routes())
+        .merge(events::routes())
         .merge(organizations::routes())
+        .merge(overview::routes())
+        .merge(redirects::routes())
+        .merge(roles::routes())
+        .merge(settings::routes())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::not_found());
     Router::new()
@@ -45,7 +60,7 @@ pub fn router(app: App) -> Router {
 async fn home(State(app): State<App>, visit: Visit<Read>) -> Result<Response, Refusal> {
     let environments = visit.environments(&app).await?;
     let path = match environments.first() {
-        Some(first) => format!("/dashboard/{}/organizations", first.id),
+        Some(first) => format!("/dashboard/{}/overview", first.id),
         None => "/dashboard/environments".to_owned(),
     };
     Ok(see_other(&path))

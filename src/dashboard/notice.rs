@@ -8,6 +8,7 @@ const NOTICES: &[(&str, &str)] = &[
     ("created", "It was created."),
     ("saved", "Your changes are saved."),
     ("deleted", "It was deleted."),
+    ("revoked", "It was revoked: it works no longer."),
 ];
 
 /// The sentence for the `notice` of a query.

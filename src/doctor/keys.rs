@@ -34,7 +34,8 @@ pub(super) async fn examine(case: &Case<'_>, metadata: &Metadata) -> Vec<Finding
         }
     };
     let (all, usable) = set.count();
-    let counted = format!("{all} keys, {usable} for {algorithm}");
+    let plural = if all == 1 { "" } else { "s" };
+    let counted = format!("{all} key{plural}, {usable} for {algorithm}");
     let expected = format!("a key for {algorithm}");
     let problem = match (all, usable) {
         (0, _) => Problem::KeysEmpty,

@@ -126,6 +126,7 @@ fn proxy(case: &Case<'_>, response: &Response) -> Option<Finding> {
     let lower = words.to_lowercase();
     let named = PROXIES.iter().find(|name| lower.contains(**name) || page.contains(**name))?;
     let received = format!("{} from {named} {words}", status.as_u16());
+    let received = received.trim_end();
     Some(case.problem(Problem::ProxyPage).compared("metadata", received))
 }
 

@@ -140,12 +140,13 @@ async fn look_up(tx: &mut Tx, id: &str) -> Result<(Connection, bool)> {
     Ok((connection, !groups.is_empty()))
 }
 
-/// Adds findings; of two about one check the worse one counts: what a provider does says more than
-/// what it advertises.
+/// Adds findings. Of two about one check the worse one counts, since what a provider does says more
+/// than what it advertises; and one that knows counts more than one that cannot tell.
 fn merge(findings: &mut Vec<Finding>, new: impl IntoIterator<Item = Finding>) {
     let weight = |finding: &Finding| match (finding.outcome, finding.problem) {
-        (Outcome::Failed, _) => 2,
-        (_, Some(_)) => 1,
+        (Outcome::Failed, _) => 3,
+        (_, Some(_)) => 2,
+        (Outcome::Ok, _) => 1,
         _ => 0,
     };
     for finding in new {
@@ -182,7 +183,7 @@ struct Case<'a> {
 impl Case<'_> {
     async fn examine(&self) -> Vec<Finding> {
         let complete = "client ID and discovery endpoint are there";
-        let mut findings = vec![Finding::ok(Check::Configuration, complete)];
+        let mut findings = vec![Finding::ok(Check::Configuration, complete), secret::expiry(self)];
         let endpoint = Url::parse(&self.settings.discovery_endpoint);
         let Ok(endpoint) = endpoint else {
             findings.push(self.problem(Problem::DiscoveryNotFound).noted("it is no URL"));
@@ -219,7 +220,6 @@ impl Case<'_> {
         let secrets = secret::examine(self, &metadata, &findings);
         let secrets = self.if_wanted(&wanted, secrets).await;
         merge(&mut findings, secrets);
-        secret::expiry(self, &mut findings);
         depend(&mut findings, Check::Discovery);
         findings
     }

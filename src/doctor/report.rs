@@ -171,7 +171,7 @@ checks! {
 impl Finding {
     fn plain(name: Check, outcome: Outcome, note: Option<String>) -> Self {
         let (expected, received) = (None, None);
-        let note = note.map(|text| safe(&text));
+        let note = note.filter(|text| !text.is_empty()).map(|text| safe(&text));
         Self { name, outcome, problem: None, owner: None, expected, received, note, remedy: None }
     }
 

@@ -57,6 +57,9 @@ pub(super) async fn examine(
     };
     let mut findings = Vec::new();
     let next_is_right = matches!(second, Some(Verdict::Right));
+    if next_is_right || matches!(first, Some(Verdict::Right)) {
+        findings.push(Finding::ok(Check::ClientId, "the token endpoint knows it"));
+    }
     match first {
         Some(verdict) => present_finding(case, verdict, next_is_right, &mut findings),
         None => findings.push(case.problem(Problem::SecretMissing)),
@@ -221,13 +224,10 @@ fn described(case: &Case<'_>, members: &Map<String, Value>, secret: &Secret) -> 
 }
 
 /// When the secret ends, as far as anybody has said.
-pub(super) fn expiry(case: &Case<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn expiry(case: &Case<'_>) -> Finding {
     let check = Check::SecretExpiry;
-    if findings.iter().any(|finding| finding.name == check) {
-        return;
-    }
     let now = case.app.clock.now();
-    findings.push(match case.settings.client_secret_expires_at {
+    match case.settings.client_secret_expires_at {
         Some(end) if end <= now => {
             case.problem(Problem::SecretExpired).compared("a date to come", end.to_string())
         }
@@ -239,5 +239,5 @@ pub(super) fn expiry(case: &Case<'_>, findings: &mut Vec<Finding>) {
             Finding::ok(check, "Okta's client secrets do not expire")
         }
         None => Finding::cannot_tell(check, "nobody has entered when the secret expires"),
-    });
+    }
 }

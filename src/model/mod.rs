@@ -17,6 +17,7 @@ mod field;
 pub mod installation;
 pub mod organization;
 pub mod organization_domain;
+pub mod overview;
 pub mod permission;
 pub mod profile;
 pub mod redirect_uri;

@@ -5,7 +5,9 @@ use crate::app::App;
 use crate::base::time::Timestamp;
 use crate::base::{Caller, Result};
 use crate::db::Tx;
-use crate::model::{access_token, authorization_code, event, sso_session, webhook_delivery};
+use crate::model::{
+    access_token, authorization_code, environment, event, overview, sso_session, webhook_delivery,
+};
 
 /// How many rows one unit ends or forgets.
 const BATCH: i64 = 500;
@@ -29,6 +31,46 @@ pub async fn time_out(app: &App) -> Result<usize> {
             return Ok(closed);
         }
     }
+}
+
+/// Counts the logins of hours that are over, and looks for connections that need attention, for the
+/// overview of each environment.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
+pub async fn take_stock(app: &App) -> Result<()> {
+    let nobody = Caller::anonymous();
+    let environments = app.db.read(&nobody, async |tx| environment::list_all(tx).await).await?;
+    for id in environments.into_iter().map(|environment| environment.id) {
+        let counted = id.clone();
+        while app
+            .db
+            .write(&nobody, {
+                let counted = counted.clone();
+                async move |tx| overview::count(tx, &counted).await
+            })
+            .await?
+        {}
+        // Looking is a long read, so it is no part of the unit that writes.
+        let looked = id.clone();
+        let found = app
+            .db
+            .read(&nobody, async move |tx| {
+                if overview::is_attention_due(tx, &looked).await? {
+                    overview::find_attention(tx, &looked).await.map(Some)
+                } else {
+                    Ok(None)
+                }
+            })
+            .await?;
+        if let Some(found) = found {
+            app.db
+                .write(&nobody, async move |tx| overview::keep_attention(tx, &id, &found).await)
+                .await?;
+        }
+    }
+    Ok(())
 }
 
 /// Forgets codes, tokens, attempts and events whose time is over; returns how many rows.
@@ -59,7 +101,9 @@ pub async fn purge(app: &App) -> Result<u64> {
             }
         }
     }
-    Ok(purged)
+    let before = ago(app.config.sso_session_retention_days * DAY_MS);
+    let forget = async move |tx: &mut Tx| overview::purge(tx, before).await;
+    Ok(purged + app.db.write(&Caller::anonymous(), forget).await?)
 }
 
 #[derive(Clone, Copy)]

@@ -166,6 +166,37 @@ both_engines! {
         assert_eq!(problems, ["client_secret_missing"], "{report:#}");
     }
 
+    async fn the_date_on_which_a_secret_ends_is_entered_and_goes_with_the_secret(world: World) {
+        let soon = world.clock.now().plus_ms(10 * 86_400_000).to_string();
+        world.change_connection(json!({ "oidc": { "client_secret_expires_at": soon } })).await;
+        let report = world.examine().await;
+        assert_eq!(complaints(&report), [("client_secret_expires_soon", Owner::CustomerIt)]);
+        let secret = world.demo.credentials.client_secret.expose();
+        world.change_connection(json!({ "oidc": { "client_secret": secret } })).await;
+        assert!(world.examine().await.healthy);
+        let path = format!("/connections/{}", world.demo.seeded.connection_id);
+        let bad = json!({ "oidc": { "client_secret_expires_at": "next week" } });
+        assert_eq!(world.api("PATCH", &path, Some(&bad)).await.status, 422);
+    }
+
+    async fn idp_02_an_examination_ends_in_time_whatever_the_provider_does(world: World) {
+        let slow = 5_000;
+        world.demo.tenant.set_tenant_faults(&[TenantFault::KeysSlow { ms: slow }]);
+        world.faults(&[Fault::TokenSlow { ms: slow }]);
+        let limits =
+            Limits { question: Duration::from_secs(60), total: Duration::from_millis(500) };
+        let id = world.demo.seeded.connection_id.to_string();
+        let began = std::time::Instant::now();
+        let asked = (id.as_str(), Check::ALL.as_slice());
+        let report =
+            doctor::run_within(&world.clinic(), &world.caller(), asked, limits).await.unwrap();
+        assert!(began.elapsed() < Duration::from_millis(2_000), "{:?}", began.elapsed());
+        assert_eq!(complaints(&report), [
+            ("keys_timeout", Owner::CustomerIt),
+            ("token_endpoint_timeout", Owner::CustomerIt),
+        ]);
+    }
+
     async fn dsc_nobody_can_hammer_an_identity_provider_by_the_doctor(world: World) {
         for _ in 0..20 {
             let answer = world.api("POST", &world.doctor_path(), None).await;

@@ -141,6 +141,7 @@ both_engines! {
                 "cannot_tell"),
             (GenericOidc, authorize(302, "https://elsewhere.example/?to=(callback)", ""),
                 RedirectUri, "cannot_tell"),
+            (GenericOidc, authorize(200, "", "Sign in"), ClientId, "ok"),
             (OktaOidc, authorize(200, "", "Sign in"), RedirectUri, "ok"),
             (OktaOidc, authorize(302, "https://acme.example/login", ""), RedirectUri, "ok"),
         ];

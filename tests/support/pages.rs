@@ -27,7 +27,8 @@ impl World {
 
     /// The session of a new administrator of this role.
     pub async fn staff_session(&self, role: Role) -> Secret {
-        let email = format!("{}-{}@staff.example", role.as_str(), self.app().clock.now().as_ms());
+        let unique = vestibule::base::secret::random_alphanumeric(8);
+        let email = format!("{}-{unique}@staff.example", role.as_str());
         let new = NewAdministrator { email, name: "Sam Staff".to_owned(), role };
         let nobody = Caller::anonymous();
         let secret = self.app().db.write(&nobody, async move |tx| {

@@ -323,10 +323,9 @@ fn from_row(mut row: Row, with_trace: bool) -> Result<SsoSession> {
         organization_id: row.next()?,
         connection_id: row.next()?,
         status: status(&row.next::<String>()?)?,
-        error: row.next::<Option<String>>()?.and_then(|code| {
-            let known = FailureCode::ALL.iter().find(|known| known.as_str() == code);
-            known.map(|known| SessionError::from(*known))
-        }),
+        error: row
+            .next::<Option<String>>()?
+            .and_then(|code| FailureCode::parse(&code).map(SessionError::from)),
         email: row.next()?,
         profile_id: row.next()?,
         ip_address: row.next()?,

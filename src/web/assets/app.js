@@ -147,6 +147,26 @@
     }
   });
 
+  // data-sortable: rows are dragged into another order, and their form is sent.
+  let dragged = null;
+  document.addEventListener("dragstart", (event) => {
+    dragged = event.target.closest?.("[data-sortable] > tr") ?? null;
+    if (dragged) event.dataTransfer.effectAllowed = "move";
+  });
+  document.addEventListener("dragover", (event) => {
+    const row = event.target.closest?.("[data-sortable] > tr");
+    if (!dragged || !row || row.parentNode !== dragged.parentNode) return;
+    event.preventDefault();
+    const { top, height } = row.getBoundingClientRect();
+    row.parentNode.insertBefore(dragged, event.clientY < top + height / 2 ? row : row.nextSibling);
+  });
+  document.addEventListener("drop", (event) => {
+    if (!dragged) return;
+    event.preventDefault();
+    dragged.closest("form").requestSubmit();
+    dragged = null;
+  });
+
   // data-live="5" with an id: that part of the page is fetched anew every so many seconds.
   const refresh = async (part) => {
     if (document.hidden || part.contains(document.activeElement)) return;
@@ -178,6 +198,7 @@
       }, Number(part.dataset.live) * 1000);
     }
     for (const only of root.querySelectorAll("[data-script-only]")) only.hidden = false;
+    for (const row of root.querySelectorAll("[data-sortable] > tr")) row.draggable = true;
   };
 
   document.addEventListener("DOMContentLoaded", () => {
