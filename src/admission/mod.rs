@@ -302,13 +302,15 @@ fn network(address: &str) -> String {
 /// counted apart.
 fn known_cookie(app: &App, id: &AdministratorId) -> String {
     let nonce = base64url(&random_bytes::<16>());
-    let code = app.sealer.authenticate("known browser", &[id.as_str().as_bytes(), nonce.as_bytes()]);
+    let code =
+        app.sealer.authenticate("known browser", &[id.as_str().as_bytes(), nonce.as_bytes()]);
     format!("{nonce}.{}", base64url(&code))
 }
 
 fn is_known(app: &App, id: &AdministratorId, cookie: &str) -> bool {
     let Some((nonce, code)) = cookie.split_once('.') else { return false };
-    let right = app.sealer.authenticate("known browser", &[id.as_str().as_bytes(), nonce.as_bytes()]);
+    let right =
+        app.sealer.authenticate("known browser", &[id.as_str().as_bytes(), nonce.as_bytes()]);
     equal(base64url(&right).as_bytes(), code.as_bytes())
 }
 

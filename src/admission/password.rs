@@ -24,9 +24,7 @@ pub(super) async fn hash(password: &str) -> Result<PasswordHash> {
     apart(move || password::hash(&password)).await
 }
 
-async fn apart<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let busy = || Error::unavailable("too many passwords are being hashed");
     let room = tokio::time::timeout(PATIENCE, ROOM.acquire()).await.map_err(|_| busy())?;
     let room = room.map_err(|_| busy())?;

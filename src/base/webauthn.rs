@@ -171,8 +171,7 @@ pub fn register(
     let data = AuthenticatorData::read(answer.authenticator_data)?;
     data.check(party)?;
     let id = data.credential_id().ok_or(WebauthnError::Malformed)?;
-    let algorithm =
-        Algorithm::from_cose(answer.algorithm).ok_or(WebauthnError::UnacceptableKey)?;
+    let algorithm = Algorithm::from_cose(answer.algorithm).ok_or(WebauthnError::UnacceptableKey)?;
     ParsedPublicKey::new(algorithm.verification(), answer.public_key)
         .map_err(|_| WebauthnError::UnacceptableKey)?;
     Ok(Credential {
@@ -258,8 +257,8 @@ impl<'a> AuthenticatorData<'a> {
         let (head, rest) = self.whole.split_at_checked(CREDENTIAL_ID_AT)?;
         let length = usize::from(u16::from_be_bytes(*head.last_chunk::<2>()?));
         let (id, _) = rest.split_at_checked(length)?;
-        let sane = self.flags & Self::HAS_CREDENTIAL != 0
-            && (1..=MAX_CREDENTIAL_ID).contains(&id.len());
+        let sane =
+            self.flags & Self::HAS_CREDENTIAL != 0 && (1..=MAX_CREDENTIAL_ID).contains(&id.len());
         sane.then_some(id)
     }
 }

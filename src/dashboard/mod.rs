@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod confirm;
+mod entrance;
 mod environments;
 mod events;
 mod frame;
@@ -38,6 +39,7 @@ pub fn router(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(home))
         .merge(api_keys::routes())
+        .merge(entrance::routes())
         .merge(environments::routes())
         .merge(events::routes())
         .merge(organizations::routes())

@@ -9,6 +9,12 @@ const NOTICES: &[(&str, &str)] = &[
     ("saved", "Your changes are saved."),
     ("deleted", "It was deleted."),
     ("revoked", "It was revoked: it works no longer."),
+    ("signed-out", "You are signed out."),
+    ("password", "Your password is changed. All other browsers are signed out."),
+    ("passkey", "The passkey is added."),
+    ("removed", "It was removed."),
+    ("ended", "The session has ended."),
+    ("others-ended", "All other browsers are signed out."),
 ];
 
 /// The sentence for the `notice` of a query.

@@ -43,12 +43,7 @@ pub struct Entry {
 /// # Errors
 ///
 /// As [`Tx::execute`].
-pub async fn record(
-    tx: &mut Tx,
-    action: &'static str,
-    target: &str,
-    details: Value,
-) -> Result<()> {
+pub async fn record(tx: &mut Tx, action: &'static str, target: &str, details: Value) -> Result<()> {
     let caller = tx.caller().clone();
     let actor_name = actor_name(tx).await?;
     let id: AuditEntryId = tx.new_id();

@@ -42,11 +42,7 @@ pub async fn take(tx: &mut Tx, buckets: &[Bucket]) -> Result<Option<i64>> {
                          ELSE sign_in_attempts.count + 1 END,
                  last_at = $2
                  WHERE sign_in_attempts.free_at <= $2 RETURNING count",
-                &[
-                    (&bucket.name).into(),
-                    tx.now().into(),
-                    tx.now().plus_ms(-MEMORY_MS).into(),
-                ],
+                &[(&bucket.name).into(), tx.now().into(), tx.now().plus_ms(-MEMORY_MS).into()],
             )
             .await?;
         let Some(mut row) = counted else { return wait(tx, &bucket.name).await.map(Some) };
