@@ -3,7 +3,9 @@
 //! A page is a folder: the handler beside its template. A handler takes a [`Visit`] or a [`Place`],
 //! which only an administrator of the right role gets, calls one operation and renders.
 
+mod account;
 mod api_keys;
+mod audit;
 mod confirm;
 mod entrance;
 mod environments;
@@ -15,6 +17,7 @@ mod overview;
 mod redirects;
 mod roles;
 mod settings;
+mod team;
 mod visit;
 
 use axum::Router;
@@ -38,7 +41,9 @@ const WAY: Option<Way> = Some(("/dashboard", "To the dashboard"));
 pub fn router(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(home))
+        .merge(account::routes())
         .merge(api_keys::routes())
+        .merge(audit::routes())
         .merge(entrance::routes())
         .merge(environments::routes())
         .merge(events::routes())
@@ -47,6 +52,7 @@ pub fn router(app: App) -> Router {
         .merge(redirects::routes())
         .merge(roles::routes())
         .merge(settings::routes())
+        .merge(team::routes())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::not_found());
     Router::new()

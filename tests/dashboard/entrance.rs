@@ -17,12 +17,7 @@ const SESSION: &str = "vestibule-administrator";
 
 impl World {
     /// Opens a page and sends its last form to `action`.
-    async fn send(
-        &self,
-        browser: &mut Browser,
-        at: &str,
-        fields: &[(&str, &str)],
-    ) -> Answer {
+    async fn send(&self, browser: &mut Browser, at: &str, fields: &[(&str, &str)]) -> Answer {
         let page = browser.get(&self.url(at)).await;
         let token = csrf(&page.text()).unwrap_or_else(|| panic!("no form: {}", page.text()));
         let mut all = vec![("csrf", token.as_str())];
@@ -91,7 +86,7 @@ both_engines! {
             made.await.unwrap().unwrap()
         };
         let (first, second) = (create().await, create().await);
-        let open = |token: String| async move {
+        let open = async |token: String| {
             let at = format!("/dashboard/first-run?token={token}");
             world.browser().get(&world.url(&at)).await.status
         };
@@ -287,7 +282,7 @@ both_engines! {
 
     async fn dsh_09_ten_thousand_guesses_from_everywhere_get_few_answers(test: TestDb) {
         let clock = vestibule::base::time::Clock::system();
-        let db = test.open(&clock).await;
+        let db = test.open(clock.clone()).await;
         let bucket = || vec![Bucket { name: "account:olga".to_owned(), free: 5 }];
         let mut judged = 0;
         for _ in 0..100 {
