@@ -71,3 +71,15 @@ CREATE TABLE overviews (
     attention TEXT NOT NULL,
     attention_at BIGINT NOT NULL
 );
+
+-- What the setup portal, the question before signing in and error pages look like.
+CREATE TABLE brandings (
+    environment_id TEXT PRIMARY KEY REFERENCES environments (id),
+    name TEXT,
+    -- #rrggbb
+    accent TEXT,
+    -- A PNG that we encoded, and a part of its hash, which its address carries.
+    logo BYTEA,
+    logo_hash TEXT,
+    updated_at BIGINT NOT NULL
+);

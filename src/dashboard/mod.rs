@@ -4,6 +4,7 @@
 //! which only an administrator of the right role gets, calls one operation and renders.
 
 mod api_keys;
+mod branding;
 mod confirm;
 mod environments;
 mod events;
@@ -38,6 +39,7 @@ pub fn router(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(home))
         .merge(api_keys::routes())
+        .merge(branding::routes())
         .merge(environments::routes())
         .merge(events::routes())
         .merge(organizations::routes())

@@ -7,6 +7,7 @@ pub mod access_token;
 pub mod administrator;
 pub mod api_key;
 pub mod authorization_code;
+pub mod branding;
 pub mod connection;
 pub mod connection_group;
 pub mod environment;
