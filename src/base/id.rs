@@ -107,6 +107,10 @@ ids! {
     AdministratorId = "administrator_";
     /// A browser in which an administrator is signed in.
     AdministratorSessionId = "administrator_session_";
+    /// A setup link.
+    SetupLinkId = "setup_link_";
+    /// A browser in which a setup link was begun.
+    SetupSessionId = "setup_session_";
 }
 
 /// Whether the text is 26 upper-case characters of Crockford's base 32 that fit 128 bits.

@@ -23,6 +23,8 @@ pub mod profile;
 pub mod redirect_uri;
 pub mod role;
 pub mod role_decision;
+pub mod setup_link;
+pub mod setup_progress;
 pub mod sso_session;
 pub mod webhook_delivery;
 pub mod webhook_endpoint;
