@@ -58,7 +58,8 @@ pub(super) async fn find_by_hash(
     tx: &mut Tx,
     token: &SecretHash,
 ) -> Result<Option<(EnvironmentId, SetupLink)>> {
-    let sql = format!("SELECT l.environment_id, {COLUMNS} FROM setup_links l WHERE token_hash = $1");
+    let sql =
+        format!("SELECT l.environment_id, {COLUMNS} FROM setup_links l WHERE token_hash = $1");
     let row = tx.fetch_optional(&sql, &[token.into()]).await?;
     row.map(|mut row| Ok((row.next()?, link_from(&mut row)?))).transpose()
 }
@@ -99,10 +100,7 @@ pub(super) async fn count_open(tx: &mut Tx, organization_id: &OrganizationId) ->
     .next()
 }
 
-pub(super) async fn list(
-    tx: &mut Tx,
-    organization_id: &OrganizationId,
-) -> Result<Vec<SetupLink>> {
+pub(super) async fn list(tx: &mut Tx, organization_id: &OrganizationId) -> Result<Vec<SetupLink>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM setup_links l
          WHERE l.environment_id = $1 AND l.organization_id = $2 AND l.parent_id IS NULL
@@ -180,10 +178,7 @@ pub(super) async fn insert_session(
 }
 
 /// Finds the environment, so it is not limited to one.
-pub(super) async fn find_session(
-    tx: &mut Tx,
-    browser: &SecretHash,
-) -> Result<Option<Session>> {
+pub(super) async fn find_session(tx: &mut Tx, browser: &SecretHash) -> Result<Option<Session>> {
     let sql = format!(
         "SELECT s.id, s.environment_id, s.expires_at, s.last_seen_at, {COLUMNS}
          FROM setup_sessions s JOIN setup_links l ON l.id = s.link_id WHERE s.token_hash = $1"
