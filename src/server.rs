@@ -19,8 +19,7 @@ use crate::base::Caller;
 use crate::base::error::Error;
 use crate::model::installation;
 use crate::sso::sweep;
-use crate::web::assets;
-use crate::web::request_id;
+use crate::web::{assets, brand, request_id};
 use crate::{api, dashboard, delivery, domains, login};
 
 /// How long a client may take for the head of its request.
@@ -43,6 +42,7 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(ready))
         .with_state(app.clone());
     let named = login::router(app.clone()).merge(health).layer(from_fn(request_id::assign));
+    let named = named.merge(brand::router(app.clone()));
     named.merge(assets::router()).merge(dashboard::router(app.clone())).merge(api::router(app))
 }
 

@@ -113,6 +113,10 @@ ids! {
     PasskeyId = "passkey_";
     /// A line of the audit trail.
     AuditEntryId = "audit_";
+    /// A setup link.
+    SetupLinkId = "setup_link_";
+    /// A browser in which a setup link was begun.
+    SetupSessionId = "setup_session_";
 }
 
 /// Whether the text is 26 upper-case characters of Crockford's base 32 that fit 128 bits.

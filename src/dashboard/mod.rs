@@ -6,6 +6,7 @@
 mod account;
 mod api_keys;
 mod audit;
+mod branding;
 mod confirm;
 mod entrance;
 mod environments;
@@ -45,6 +46,7 @@ pub fn router(app: App) -> Router {
         .merge(api_keys::routes())
         .merge(audit::routes())
         .merge(entrance::routes())
+        .merge(branding::routes())
         .merge(environments::routes())
         .merge(events::routes())
         .merge(organizations::routes())

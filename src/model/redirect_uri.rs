@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{audit, environment};
 use crate::base::id::RedirectUriId;
 use crate::base::page::{Page, PageRequest};
-use crate::base::redirect_uri::{check_registration, has_wildcard, matches};
+use crate::base::redirect_uri::{check_registration, has_wildcard, matches, matches_origin};
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
 use crate::db::{Query, Row, Tx};
@@ -108,6 +108,26 @@ pub async fn find_match(tx: &mut Tx, requested: &str) -> Result<Option<RedirectU
         }
     }
     Ok(None)
+}
+
+/// Whether a redirect URI is registered on this origin, such as `https://app.example.com`.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_all`].
+pub async fn has_origin(tx: &mut Tx, origin: &str) -> Result<bool> {
+    let rows = tx
+        .fetch_all(
+            "SELECT uri FROM redirect_uris WHERE environment_id = $1",
+            &[(&tx.environment_id()).into()],
+        )
+        .await?;
+    for mut row in rows {
+        if matches_origin(&row.next::<String>()?, origin) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The redirect URI that is used where a request names none.

@@ -2,6 +2,7 @@
 //! headers, cookies, forms, who the browser is.
 
 pub mod assets;
+pub mod brand;
 pub mod browser;
 pub mod cookies;
 pub mod csrf;

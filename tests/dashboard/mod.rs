@@ -1,6 +1,7 @@
 //! The dashboard, page by page, as a browser without scripts uses it.
 
 mod application;
+mod branding;
 mod entrance;
 mod face;
 mod organizations;
