@@ -6,4 +6,6 @@ mod entrance;
 mod face;
 mod organizations;
 mod overview;
+mod passkeys;
 mod roles;
+mod team;
