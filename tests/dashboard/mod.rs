@@ -4,6 +4,7 @@ mod application;
 mod branding;
 mod entrance;
 mod face;
+mod matrix;
 mod organizations;
 mod overview;
 mod passkeys;
