@@ -78,13 +78,15 @@
   const send = async (form, submitter) => {
     const fields = new FormData(form, submitter);
     const multipart = form.enctype === "multipart/form-data";
-    const answer = await fetch(submitter?.formAction || form.action, {
+    // By attribute: `submitter.formAction` is never empty, and a field may be called "action".
+    const action = submitter?.getAttribute("formaction") ?? form.getAttribute("action") ?? "";
+    const answer = await fetch(new URL(action, location), {
       method: "POST",
       body: multipart ? fields : new URLSearchParams(fields),
       credentials: "same-origin",
       headers: { accept: "text/html" },
     });
-    if (answer.redirected && answer.ok) {
+    if (answer.redirected) {
       location.assign(answer.url);
       return;
     }
@@ -103,7 +105,7 @@
   };
   document.addEventListener("submit", async (event) => {
     const form = event.target;
-    if (form.method !== "post" || form.hasAttribute("data-plain") || event.defaultPrevented) return;
+    if (form.getAttribute("method") !== "post" || form.hasAttribute("data-plain") || event.defaultPrevented) return;
     event.preventDefault();
     if (form.hasAttribute("aria-busy")) return;
     const submitter = event.submitter;
