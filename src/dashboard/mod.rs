@@ -3,9 +3,13 @@
 //! A page is a folder: the handler beside its template. A handler takes a [`Visit`] or a [`Place`],
 //! which only an administrator of the right role gets, calls one operation and renders.
 
+mod confirm;
+mod connections;
 mod frame;
 mod notice;
 mod organizations;
+mod query;
+mod sessions;
 mod visit;
 
 use axum::Router;
@@ -29,7 +33,9 @@ const WAY: Option<Way> = Some(("/dashboard", "To the dashboard"));
 pub fn router(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(home))
+        .merge(connections::routes())
         .merge(organizations::routes())
+        .merge(sessions::routes())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::not_found());
     Router::new()
