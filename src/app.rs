@@ -16,6 +16,8 @@ use crate::upstream::Upstream;
 
 /// The file with the sealing keys, in the data directory.
 pub const KEY_FILE: &str = "vestibule.key";
+/// How often one connection may be examined in a minute.
+const DOCTOR_PER_MINUTE: u32 = 20;
 
 /// Everything that outlives a request. A clone is another handle to the same.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct App {
     pub upstream: Upstream,
     /// How many logins may begin on one connection.
     pub authorize_rate: Arc<Limiter>,
+    /// How often one connection may be examined, so that nobody hammers an identity provider by us.
+    pub doctor_rate: Arc<Limiter>,
 }
 
 impl App {
@@ -66,6 +70,7 @@ impl App {
             clock,
             sealer,
             authorize_rate: Arc::new(limiter),
+            doctor_rate: Arc::new(Limiter::new(DOCTOR_PER_MINUTE)),
         })
     }
 

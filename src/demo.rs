@@ -82,6 +82,8 @@ pub struct Demo {
     pub redirect_uri: String,
     /// Who can sign in.
     pub people: Vec<Person>,
+    /// Who can use the tenant's admin console.
+    pub admin: Person,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
 }
@@ -128,6 +130,7 @@ pub async fn start(options: Options) -> Result<Demo> {
 
     let redirect_uri = format!("{application_url}callback");
     let (people, credentials) = fill(&tenant)?;
+    let admin = administrator(&tenant)?;
     let (seeded, connection) = seed(&app, (&tenant, &credentials), &redirect_uri).await?;
     let callback = app.callback_uri(&connection);
     tenant.add_redirect_uri(&credentials.client_id, &callback).map_err(Error::internal)?;
@@ -152,6 +155,7 @@ pub async fn start(options: Options) -> Result<Demo> {
         application_url,
         redirect_uri,
         people,
+        admin,
         stop,
         servers,
     })
@@ -189,6 +193,8 @@ impl Demo {
                 "issuer": self.tenant.issuer(Server::Org),
                 "discovery_endpoint": self.tenant.discovery_endpoint(Server::Org),
                 "users": self.people,
+                "admin_url": self.tenant.admin_url(),
+                "admin": { "email": self.admin.email, "password": self.admin.password },
             },
         })
     }
@@ -203,6 +209,7 @@ impl Demo {
              Service      {base}\n  \
              API          {base}/openapi.json\n  \
              Okta         {okta}\n  \
+             its console  {console} as {admin} with the password {admin_password}\n  \
              client_id    {client_id}\n  \
              API key      {api_key}\n  \
              organization {organization}\n  \
@@ -213,6 +220,9 @@ impl Demo {
             others = self.people[1..].iter().map(|p| &*p.email).collect::<Vec<_>>().join(", "),
             base = self.app.url(""),
             okta = self.tenant.base_url(),
+            console = self.tenant.admin_url(),
+            admin = self.admin.email,
+            admin_password = self.admin.password,
             client_id = self.seeded.client_id,
             api_key = self.seeded.api_key.expose(),
             organization = self.seeded.organization_id,
@@ -280,14 +290,21 @@ fn fill(tenant: &Tenant) -> Result<(Vec<Person>, Credentials)> {
     }
     let credentials = tenant.create_app(NewApp {
         name: "Vestibule".to_owned(),
-        redirect_uris: Vec::new(),
-        users: Vec::new(),
         groups: group_ids.into_values().collect(),
+        ..NewApp::default()
     });
     tenant
         .set_groups_claim(&credentials.client_id, Some(GroupsClaim::all()))
         .map_err(Error::internal)?;
     Ok((people, credentials))
+}
+
+/// Who administers the tenant. No app integration is assigned to them.
+fn administrator(tenant: &Tenant) -> Result<Person> {
+    let (email, password) = ("admin@acme.example", "admin-in-the-sandbox");
+    let new = NewUser { email, password, given_name: "Okta", family_name: "Administrator" };
+    tenant.make_admin(&tenant.create_user(new)).map_err(Error::internal)?;
+    Ok(Person { email: email.to_owned(), password: password.to_owned(), groups: Vec::new() })
 }
 
 /// Sets the service up for the tenant; what an earlier run left is brought up to date.

@@ -23,6 +23,8 @@ pub mod model;
 pub mod app;
 
 // Floor 6: flows of several units of work with network between them.
+pub mod delivery;
+pub mod doctor;
 pub mod setup;
 pub mod sso;
 

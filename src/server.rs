@@ -21,7 +21,7 @@ use crate::model::installation;
 use crate::sso::sweep;
 use crate::web::assets;
 use crate::web::request_id;
-use crate::{api, dashboard, login};
+use crate::{api, dashboard, delivery, login};
 
 /// How long a client may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -99,8 +99,13 @@ async fn answer(
     router.oneshot(request).await
 }
 
+/// What goes on beside the requests: ending what time ends, and delivering webhooks.
+pub async fn background(app: App) {
+    tokio::join!(sweep(app.clone()), delivery::work(app));
+}
+
 /// Ends what time ends, again and again.
-pub async fn sweep(app: App) {
+async fn sweep(app: App) {
     let log = |error: Error| tracing::warn!(error = error.chain(), "a sweep was not finished");
     for round in 0_u32.. {
         tokio::time::sleep(TIME_OUT_EVERY).await;

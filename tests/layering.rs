@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["db", "upstream"],
     &["model"],
     &["app"],
-    &["setup", "sso"],
+    &["delivery", "doctor", "setup", "sso"],
     &["web"],
     &["api", "cli", "dashboard", "login", "sandbox"],
     &["server"],

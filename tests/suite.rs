@@ -4,7 +4,9 @@ mod support;
 
 mod api;
 mod dashboard;
+mod delivery;
 mod docs;
+mod doctor;
 mod e2e;
 mod layering;
 mod sso;

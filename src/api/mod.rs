@@ -19,6 +19,7 @@ mod query;
 mod redirect_uris;
 mod roles;
 mod sso_sessions;
+mod webhook_endpoints;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -55,6 +56,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(redirect_uris::routes())
         .merge(environment::routes())
         .merge(events::routes())
+        .merge(webhook_endpoints::routes())
 }
 
 async fn not_found(method: Method, uri: Uri) -> ApiError {

@@ -19,6 +19,18 @@ pub enum Owner {
     Person,
 }
 
+impl Owner {
+    /// What people call them.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::CustomerIt => "Customer's IT",
+            Self::Developer => "Developer",
+            Self::Operator => "Operator",
+            Self::Person => "Person",
+        }
+    }
+}
+
 /// How a failure is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {

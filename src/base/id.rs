@@ -99,6 +99,10 @@ ids! {
     SsoSessionId = "sess_";
     /// An event.
     EventId = "event_";
+    /// A webhook endpoint.
+    WebhookEndpointId = "we_";
+    /// An event that was handed over to a webhook endpoint.
+    WebhookDeliveryId = "webhook_delivery_";
     /// An administrator of the installation.
     AdministratorId = "administrator_";
     /// A browser in which an administrator is signed in.

@@ -34,7 +34,7 @@ pub struct Session {
 
 impl Session {
     /// The operator, in the environment that the commands are for.
-    async fn caller(&self) -> Result<Caller> {
+    pub(super) async fn caller(&self) -> Result<Caller> {
         let nobody = Caller::anonymous();
         let all: Vec<Environment> =
             self.app.db.read(&nobody, async |tx| environment::list_all(tx).await).await?;

@@ -1,7 +1,7 @@
 //! The names of events.
 
 /// All names of WorkOS's events, because consumers filter by what they know from there, and
-/// `profile.updated`, which is ours. In the order of bytes.
+/// `profile.updated` and `webhook_endpoint.…`, which are ours. In the order of bytes.
 const NAMES: &[&str] = &[
     "action.authentication.denied",
     "action.user_registration.denied",
@@ -115,6 +115,8 @@ const NAMES: &[&str] = &[
     "waitlist_user.approved",
     "waitlist_user.created",
     "waitlist_user.denied",
+    "webhook_endpoint.disabled",
+    "webhook_endpoint.test",
 ];
 
 /// Whether an event can have this name.

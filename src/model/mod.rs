@@ -22,3 +22,5 @@ pub mod redirect_uri;
 pub mod role;
 pub mod role_decision;
 pub mod sso_session;
+pub mod webhook_delivery;
+pub mod webhook_endpoint;

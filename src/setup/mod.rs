@@ -253,6 +253,10 @@ fn settings(current: &Connection, entered: &Oidc, found: &Found) -> Result<Optio
         members.insert("issuer".to_owned(), found.issuer.as_str().into());
         members.insert("signing_algorithm".to_owned(), found.signing_algorithm.clone());
     }
+    if entered.client_secret.is_some() {
+        // What was known of the old secret says nothing of the new one.
+        members.remove("client_secret_expires_at");
+    }
     for (name, value) in &entered.more {
         if FOUND_OUT.contains(&name.as_str()) {
             let message = format!("`{name}` is found out and cannot be entered.");

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::base::time::Timestamp;
 use crate::base::{Caller, Result};
 use crate::db::Tx;
-use crate::model::{access_token, authorization_code, event, sso_session};
+use crate::model::{access_token, authorization_code, event, sso_session, webhook_delivery};
 
 /// How many rows one unit ends or forgets.
 const BATCH: i64 = 500;
@@ -40,11 +40,12 @@ pub async fn purge(app: &App) -> Result<u64> {
     let now = app.clock.now();
     let ago = |ms: i64| now.plus_ms(-ms);
     let mut purged = 0;
-    let plan: [(Kind, Timestamp); 4] = [
+    let plan: [(Kind, Timestamp); 5] = [
         (Kind::Codes, ago(authorization_code::MEMORY_MS)),
         (Kind::Tokens, ago(authorization_code::MEMORY_MS)),
         (Kind::Sessions, ago(app.config.sso_session_retention_days * DAY_MS)),
         (Kind::Events, ago(app.config.event_retention_days * DAY_MS)),
+        (Kind::Deliveries, ago(app.config.event_retention_days * DAY_MS)),
     ];
     for (kind, before) in plan {
         loop {
@@ -67,6 +68,7 @@ enum Kind {
     Tokens,
     Sessions,
     Events,
+    Deliveries,
 }
 
 impl Kind {
@@ -76,6 +78,7 @@ impl Kind {
             Self::Tokens => access_token::purge(tx, before, BATCH).await,
             Self::Sessions => sso_session::purge(tx, before, BATCH).await,
             Self::Events => event::purge(tx, before, BATCH).await,
+            Self::Deliveries => webhook_delivery::purge(tx, before, BATCH).await,
         }
     }
 }

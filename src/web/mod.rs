@@ -7,6 +7,8 @@ pub mod cookies;
 pub mod csrf;
 pub mod departure;
 pub mod form;
+#[cfg(test)]
+mod inspection;
 pub mod page;
 pub mod pager;
 pub mod refusal;

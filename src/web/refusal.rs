@@ -60,6 +60,11 @@ impl From<Error> for Refusal {
                 title: "That does not work",
                 sentence: message,
             },
+            Error::RateLimited { message } => Self {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                title: "Not so fast",
+                sentence: message,
+            },
             Error::Unavailable(_) => {
                 tracing::warn!(error = error.chain(), "a page met an unavailable part");
                 Self {

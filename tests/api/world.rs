@@ -66,6 +66,7 @@ impl Fixture for World {
             sealer: Arc::new(Sealer::from_text(&Secret::random("")).unwrap()),
             upstream: Upstream::new(outbound, clock.clone()),
             authorize_rate: Arc::new(vestibule::base::rate::Limiter::new(1000)),
+            doctor_rate: Arc::new(vestibule::base::rate::Limiter::new(20)),
         };
         let router = vestibule::api::router(app.clone());
         let key = new_environment(&app, Kind::Sandbox).await;

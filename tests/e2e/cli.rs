@@ -179,6 +179,10 @@ async fn the_guide_by_command_line_ends_with_a_login() {
     let connection_id = text(&connection, "id");
     okta.allow(text(&connection, "redirect_uri"));
     typed(&["role", "create", "engineer", "Engineer"]).await.json();
+    let healthy = typed(&["doctor", connection_id]).await;
+    assert!(healthy.status.success(), "{healthy:?}");
+    assert!(healthy.stdout.contains("All is well"), "{healthy:?}");
+
     let group = ["group", "create", connection_id, "Engineering", "--role", "engineer"];
     typed(&group).await.json();
 
@@ -207,6 +211,15 @@ async fn the_guide_by_command_line_ends_with_a_login() {
     let session = typed(&["session", "show", text(&sessions["data"][0], "id")]).await.json();
     assert_eq!(session["status"], "success");
     let events = typed(&["events"]).await.json();
+    okta.forbid_all();
+    let ill = typed(&["doctor", connection_id]).await;
+    assert_eq!(ill.status.code(), Some(1), "{ill:?}");
+    assert!(ill.stdout.contains("redirect_uri_not_registered"), "{ill:?}");
+    assert!(ill.stdout.contains("Sign-in redirect URIs"), "{ill:?}");
+    let report = typed(&["doctor", connection_id, "--json"]).await;
+    let report: Value = serde_json::from_str(&report.stdout).unwrap();
+    assert_eq!(report["healthy"], false);
+
     let of_it = |event: &&Value| event["event"] == "connection.activated";
     assert_eq!(events["data"].as_array().unwrap().iter().filter(of_it).count(), 1);
     typed(&["connection", "deactivate", connection_id]).await.json();
@@ -270,6 +283,10 @@ async fn the_demo_says_where_everything_is_in_one_line() {
         assert!(!text(user, "password").is_empty());
         assert!(!user["groups"].as_array().unwrap().is_empty());
     }
+    let admin = &sandbox["admin"];
+    assert_eq!(text(admin, "email"), "admin@acme.example");
+    assert!(!text(admin, "password").is_empty());
+    assert_eq!(text(sandbox, "admin_url"), format!("{issuer}/admin"));
     let discovered = crate::support::http::Request::get(&endpoint.parse().unwrap()).send().await;
     assert_eq!(discovered.json()["issuer"], issuer);
     assert!(demo.terminate().await.success());

@@ -157,7 +157,7 @@ pub struct NewConnection {
 }
 
 /// A change of what a connection is configured with; what is `None` stays.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Change {
     /// What people call it.
     pub name: Option<String>,
@@ -184,20 +184,26 @@ impl Connection {
     ///
     /// [`Error::Internal`] if one does not open.
     pub fn secrets(&self, sealer: &Sealer) -> Result<Vec<Secret>> {
+        Ok(self.secret_slots(sealer)?.into_iter().flatten().collect())
+    }
+
+    /// The two slots: the present secret and the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if one does not open.
+    pub fn secret_slots(&self, sealer: &Sealer) -> Result<[Option<Secret>; 2]> {
         let here = (&self.id, &self.environment_id);
-        let slots = [
-            (place(here, "client_secret"), &self.client_secret_sealed),
-            (place(here, "next_client_secret"), &self.next_client_secret_sealed),
-        ];
-        let mut secrets = Vec::with_capacity(2);
-        for (place, sealed) in slots {
-            if let Some(sealed) = sealed {
-                let bytes = sealer.open(place, sealed)?;
-                let text = std::str::from_utf8(&bytes).map_err(Error::internal)?;
-                secrets.push(Secret::new(text));
-            }
-        }
-        Ok(secrets)
+        let open = |column, sealed: &Option<Vec<u8>>| -> Result<Option<Secret>> {
+            let Some(sealed) = sealed else { return Ok(None) };
+            let bytes = sealer.open(place(here, column), sealed)?;
+            let text = std::str::from_utf8(&bytes).map_err(Error::internal)?;
+            Ok(Some(Secret::new(text)))
+        };
+        Ok([
+            open("client_secret", &self.client_secret_sealed)?,
+            open("next_client_secret", &self.next_client_secret_sealed)?,
+        ])
     }
 
     /// Whether the first slot holds a secret.

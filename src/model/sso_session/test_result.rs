@@ -111,6 +111,19 @@ pub enum GroupsState {
     Overflowed,
 }
 
+impl GroupsState {
+    /// What it means, in one sentence.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Absent => "No groups claim came, or none that can be read.",
+            Self::Empty => "The groups claim is empty: the person is in no group that is sent.",
+            Self::Present => "All groups came.",
+            Self::Truncated => "The identity provider may have cut the list of groups.",
+            Self::Overflowed => "There are too many groups for the identity provider to send.",
+        }
+    }
+}
+
 /// How the roles came about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TestRoles {
@@ -120,6 +133,13 @@ pub struct TestRoles {
     pub default_role: String,
     /// The slugs of the roles that a login would give, the most important first.
     pub given: Vec<String>,
+}
+
+impl TestRoles {
+    /// Whether a group of the person gave a role.
+    pub fn has_match(&self) -> bool {
+        self.rules.iter().any(|rule| rule.matched)
+    }
 }
 
 /// A rule of the connection: who is in the group has the role.
