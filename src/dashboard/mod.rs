@@ -6,14 +6,17 @@
 mod api_keys;
 mod branding;
 mod confirm;
+mod connections;
 mod environments;
 mod events;
 mod frame;
 mod notice;
 mod organizations;
 mod overview;
+mod query;
 mod redirects;
 mod roles;
+mod sessions;
 mod settings;
 mod visit;
 
@@ -47,6 +50,8 @@ pub fn router(app: App) -> Router {
         .merge(redirects::routes())
         .merge(roles::routes())
         .merge(settings::routes())
+        .merge(connections::routes())
+        .merge(sessions::routes())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::not_found());
     Router::new()

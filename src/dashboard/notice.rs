@@ -9,6 +9,17 @@ const NOTICES: &[(&str, &str)] = &[
     ("saved", "Your changes are saved."),
     ("deleted", "It was deleted."),
     ("revoked", "It was revoked: it works no longer."),
+    ("domain-added", "The domain was added. Its owner proves it by the TXT record below."),
+    ("domain-verified", "The domain is verified: people with addresses in it may sign in."),
+    ("domain-pending", "The TXT record is not there yet. We go on looking for it."),
+    ("domain-removed", "The domain was removed."),
+    ("connection-created", "The connection was created. Its redirect URI is below."),
+    ("secret-promoted", "The next client secret is the present one now."),
+    ("secret-removed", "The next client secret was removed."),
+    ("activated", "The connection is active: people can sign in by it."),
+    ("deactivated", "The connection is inactive: nobody signs in by it."),
+    ("group-created", "The group was created. It counts from the next sign-in on."),
+    ("group-removed", "The group was removed. It counts from the next sign-in on."),
 ];
 
 /// The sentence for the `notice` of a query.
