@@ -24,6 +24,8 @@ CREATE TABLE administrator_sessions (
     user_agent TEXT,
     created_at BIGINT NOT NULL,
     last_seen_at BIGINT NOT NULL,
+    -- When it last proved who is there: at its sign-in, or before a change of the account.
+    confirmed_at BIGINT NOT NULL DEFAULT 0,
     -- When the session ends whatever happens.
     expires_at BIGINT NOT NULL
 );
@@ -139,4 +141,67 @@ CREATE TABLE setup_progress (
     -- What is known of each step: a JSON object.
     steps TEXT NOT NULL,
     updated_at BIGINT NOT NULL
+);
+
+-- How administrators get in.
+
+-- One-time links: the first administrator, an invitation, a recovery. Taken by being deleted.
+CREATE TABLE administrator_links (
+    id TEXT PRIMARY KEY,
+    -- first_run, invitation or recovery
+    kind TEXT NOT NULL,
+    token_hash BYTEA NOT NULL UNIQUE,
+    -- Who recovers, or the id that the new administrator will have.
+    administrator_id TEXT NOT NULL,
+    -- What a new administrator will be; NULL for a recovery.
+    role TEXT,
+    -- NULL for the first administrator, who says it.
+    email TEXT,
+    created_by TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL
+);
+
+CREATE TABLE administrator_passkeys (
+    id TEXT PRIMARY KEY,
+    administrator_id TEXT NOT NULL REFERENCES administrators (id) ON DELETE CASCADE,
+    credential_id BYTEA NOT NULL UNIQUE,
+    -- SubjectPublicKeyInfo in DER.
+    public_key BYTEA NOT NULL,
+    -- The COSE algorithm: -7, -8 or -257.
+    algorithm BIGINT NOT NULL,
+    sign_count BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    last_used_at BIGINT
+);
+CREATE INDEX administrator_passkeys_by_administrator ON administrator_passkeys (administrator_id);
+
+-- Challenges of passkeys that were answered rightly, so that the answer works once.
+CREATE TABLE spent_challenges (
+    challenge_hash BYTEA PRIMARY KEY,
+    expires_at BIGINT NOT NULL
+);
+
+-- Guesses at passwords, by account and by address. The buckets are keyed hashes of a bounded range.
+CREATE TABLE sign_in_attempts (
+    bucket TEXT PRIMARY KEY,
+    count BIGINT NOT NULL,
+    last_at BIGINT NOT NULL,
+    -- No attempt is judged before this moment.
+    free_at BIGINT NOT NULL
+);
+
+-- The audit trail: rows are added, never changed, and removed by age alone.
+CREATE TABLE audit_entries (
+    id TEXT PRIMARY KEY,
+    environment_id TEXT,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    source TEXT NOT NULL,
+    actor_id TEXT NOT NULL,
+    actor_name TEXT,
+    -- JSON, without secrets.
+    details TEXT NOT NULL,
+    created_at BIGINT NOT NULL
 );

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::rate::Limiter;
+use crate::base::secret::Secret;
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 use crate::config::{Config, Database};
 use crate::db::{Db, Location};
 use crate::dns::{self, Dns};
+use crate::model::administrator::link;
 use crate::model::connection::Connection;
 use crate::model::installation;
 use crate::outbound::Outbound;
@@ -83,6 +85,11 @@ impl App {
     /// request says of its host is never used.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.config.base_url.as_str().trim_end_matches('/'))
+    }
+
+    /// A one-time link for an administrator.
+    pub fn link_url(&self, kind: link::Kind, token: &Secret) -> String {
+        self.url(&format!("{}?token={}", kind.path(), token.expose()))
     }
 
     /// The redirect URI of a connection at its identity provider.

@@ -21,6 +21,7 @@ use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 use crate::config::{Config, Database, Outbound};
 use crate::db::Tx;
+use crate::model::administrator::link;
 use crate::model::connection::{self, Connection, ConnectionState, ConnectionType, NewConnection};
 use crate::model::organization::{self, DomainData, DomainDataState, NewOrganization};
 use crate::model::{api_key, connection_group, environment, redirect_uri, role};
@@ -86,6 +87,8 @@ pub struct Demo {
     pub people: Vec<Person>,
     /// Who can use the tenant's admin console.
     pub admin: Person,
+    /// Where the dashboard begins: with the link for the first administrator, while there is none.
+    pub dashboard_url: String,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
 }
@@ -134,6 +137,12 @@ pub async fn start(options: Options) -> Result<Demo> {
     let (people, credentials) = fill(&tenant)?;
     let admin = administrator(&tenant)?;
     let (seeded, connection) = seed(&app, (&tenant, &credentials), &redirect_uri).await?;
+    let nobody = Caller::anonymous();
+    let token = app.db.write(&nobody, async |tx| link::create_first_run(tx).await);
+    let dashboard_url = match token.await? {
+        Some(token) => app.link_url(link::Kind::FirstRun, &token),
+        None => app.url("/dashboard"),
+    };
     let callback = app.callback_uri(&connection);
     tenant.add_redirect_uri(&credentials.client_id, &callback).map_err(Error::internal)?;
     let sample_app = Application::new(
@@ -158,6 +167,7 @@ pub async fn start(options: Options) -> Result<Demo> {
         redirect_uri,
         people,
         admin,
+        dashboard_url,
         stop,
         servers,
     })
@@ -190,7 +200,7 @@ impl Demo {
             "connection_id": self.seeded.connection_id,
             "redirect_uri": self.redirect_uri,
             "application_url": self.application_url.as_str(),
-            "dashboard_url": self.app.url("/dashboard"),
+            "dashboard_url": self.dashboard_url,
             "sandbox": {
                 "issuer": self.tenant.issuer(Server::Org),
                 "discovery_endpoint": self.tenant.discovery_endpoint(Server::Org),
@@ -208,6 +218,7 @@ impl Demo {
              Sign in at   {application}\n  \
              as           {first} with the password {password}\n  \
              or as        {others}\n\n  \
+             Dashboard    {dashboard}\n  \
              Service      {base}\n  \
              API          {base}/openapi.json\n  \
              Okta         {okta}\n  \
@@ -220,6 +231,7 @@ impl Demo {
             first = self.people[0].email,
             password = self.people[0].password,
             others = self.people[1..].iter().map(|p| &*p.email).collect::<Vec<_>>().join(", "),
+            dashboard = self.dashboard_url,
             base = self.app.url(""),
             okta = self.tenant.base_url(),
             console = self.tenant.admin_url(),
@@ -270,6 +282,7 @@ fn config(options: Options, base_url: Url, listen: SocketAddr) -> Config {
         authorize_per_minute: 1000,
         sso_session_retention_days: 90,
         event_retention_days: 90,
+        audit_retention_days: 365,
     }
 }
 

@@ -24,6 +24,7 @@ pub mod model;
 pub mod app;
 
 // Floor 6: flows of several units of work with network between them.
+pub mod admission;
 pub mod delivery;
 pub mod doctor;
 pub mod domains;

@@ -12,6 +12,7 @@ use vestibule::base::time::Clock;
 use vestibule::base::{Caller, Error};
 use vestibule::cli::{Cli, Command, DemoArgs, Overrides, Session, examine, run};
 use vestibule::config::{Config, Database, Sources};
+use vestibule::model::administrator::link;
 use vestibule::model::{api_key, environment};
 use vestibule::{demo, server};
 
@@ -120,12 +121,24 @@ async fn serve(config: Config) -> Result<(), Failure> {
         .await
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     first_start(&app).await?;
+    if let Some(url) = first_run_url(&app).await? {
+        println!(
+            "Nobody administers this installation yet. This link is good once, for a day:\n\n  {url}\n"
+        );
+    }
     tracing::info!(%listen, base_url = %app.config.base_url, "serving");
     let background = tokio::spawn(server::background(app.clone()));
     server::serve(listener, server::router(app), stopped).await;
     background.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The link for the first administrator, as long as there is none.
+async fn first_run_url(app: &App) -> Result<Option<String>, Failure> {
+    let nobody = Caller::anonymous();
+    let token = app.db.write(&nobody, async |tx| link::create_first_run(tx).await).await?;
+    Ok(token.map(|token| app.link_url(link::Kind::FirstRun, &token)))
 }
 
 /// On an empty database: makes the first environment with a key, and prints how to go on.

@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["db", "upstream"],
     &["model"],
     &["app"],
-    &["delivery", "doctor", "domains", "setup", "sso"],
+    &["admission", "delivery", "doctor", "domains", "setup", "sso"],
     &["web"],
     &["api", "cli", "dashboard", "login", "sandbox"],
     &["server"],

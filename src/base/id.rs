@@ -107,6 +107,12 @@ ids! {
     AdministratorId = "administrator_";
     /// A browser in which an administrator is signed in.
     AdministratorSessionId = "administrator_session_";
+    /// A one-time link for an administrator.
+    AdministratorLinkId = "administrator_link_";
+    /// A passkey of an administrator.
+    PasskeyId = "passkey_";
+    /// A line of the audit trail.
+    AuditEntryId = "audit_";
     /// A setup link.
     SetupLinkId = "setup_link_";
     /// A browser in which a setup link was begun.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::administrators;
 use super::args::{
     ApiKeyCommand, ConnectionCommand, DomainCommand, EnvironmentCommand, GroupCommand, Manage,
     OidcArgs, OrganizationCommand, RedirectUriCommand, RoleCommand, SessionCommand,
@@ -85,6 +86,7 @@ pub async fn run(session: &Session, command: Manage) -> Result<Value> {
         Manage::Group(command) => groups(session, command).await,
         Manage::Role(command) => roles(session, command).await,
         Manage::Session(command) => sessions(session, command).await,
+        Manage::Administrator(command) => administrators::run(&session.app, command).await,
         Manage::Events => {
             let filter = event::Filter::default();
             session.read(async move |tx| listed(event::list(tx, &filter, &all()).await?)).await

@@ -2,6 +2,7 @@
 //!
 //! Every command prints JSON on stdout (the doctor on request); notes and errors go to stderr.
 
+mod administrators;
 mod args;
 mod commands;
 mod doctor;

@@ -3,10 +3,13 @@
 //! A page is a folder: the handler beside its template. A handler takes a [`Visit`] or a [`Place`],
 //! which only an administrator of the right role gets, calls one operation and renders.
 
+mod account;
 mod api_keys;
+mod audit;
 mod branding;
 mod confirm;
 mod connections;
+mod entrance;
 mod environments;
 mod events;
 mod frame;
@@ -18,6 +21,7 @@ mod redirects;
 mod roles;
 mod sessions;
 mod settings;
+mod team;
 mod visit;
 
 use axum::Router;
@@ -41,7 +45,10 @@ const WAY: Option<Way> = Some(("/dashboard", "To the dashboard"));
 pub fn router(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(home))
+        .merge(account::routes())
         .merge(api_keys::routes())
+        .merge(audit::routes())
+        .merge(entrance::routes())
         .merge(branding::routes())
         .merge(environments::routes())
         .merge(events::routes())
@@ -52,6 +59,7 @@ pub fn router(app: App) -> Router {
         .merge(settings::routes())
         .merge(connections::routes())
         .merge(sessions::routes())
+        .merge(team::routes())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::not_found());
     Router::new()

@@ -20,6 +20,12 @@ const NOTICES: &[(&str, &str)] = &[
     ("deactivated", "The connection is inactive: nobody signs in by it."),
     ("group-created", "The group was created. It counts from the next sign-in on."),
     ("group-removed", "The group was removed. It counts from the next sign-in on."),
+    ("signed-out", "You are signed out."),
+    ("password", "Your password is changed. All other browsers are signed out."),
+    ("passkey", "The passkey is added."),
+    ("removed", "It was removed."),
+    ("ended", "The session has ended."),
+    ("others-ended", "All other browsers are signed out."),
 ];
 
 /// The sentence for the `notice` of a query.

@@ -1,8 +1,9 @@
 //! Environments: each owns its keys, organizations, connections and everything below them.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{field, role};
+use super::{audit, field, role};
 use crate::base::id::EnvironmentId;
 use crate::base::redirect_uri::Rules;
 use crate::base::time::Timestamp;
@@ -165,6 +166,8 @@ pub async fn create(tx: &mut Tx, new: &NewEnvironment) -> Result<Environment> {
     .await?;
     tx.enter(&environment.id);
     role::create_first(tx).await?;
+    let details = json!({ "name": environment.name, "kind": environment.kind.as_str() });
+    audit::record(tx, "environment.created", environment.id.as_str(), details).await?;
     Ok(environment)
 }
 
@@ -229,6 +232,7 @@ pub async fn list_all(tx: &mut Tx) -> Result<Vec<Environment>> {
 /// [`Error::NotFound`] if it is gone, [`Error::Invalid`] if the name is empty or too long.
 pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
     let mut environment = current(tx).await?;
+    let before = json!({ "name": environment.name, "settings": environment.settings });
     if let Some(name) = &change.name {
         environment.name = field::name(name, 100)?;
     }
@@ -252,6 +256,9 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
         ],
     )
     .await?;
+    let after = json!({ "name": environment.name, "settings": environment.settings });
+    let details = json!({ "before": before, "after": after });
+    audit::record(tx, "environment.updated", environment.id.as_str(), details).await?;
     Ok(environment)
 }
 

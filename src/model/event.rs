@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::audit;
 use crate::base::id::{EventId, OrganizationId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::time::Timestamp;
@@ -75,9 +76,10 @@ pub async fn record_change(
     previous: Option<Value>,
 ) -> Result<()> {
     let data = serde_json::to_string(data).map_err(Error::internal)?;
+    let actor_name = audit::actor_name(tx).await?;
     let caller = tx.caller();
     let mut context = serde_json::json!({
-        "actor": { "id": caller.actor_id, "source": caller.source.as_str(), "name": null },
+        "actor": { "id": caller.actor_id, "source": caller.source.as_str(), "name": actor_name },
     });
     if let Some(previous) = previous {
         context["previous_attributes"] = previous;

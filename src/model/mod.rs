@@ -6,6 +6,7 @@
 pub mod access_token;
 pub mod administrator;
 pub mod api_key;
+pub mod audit;
 pub mod authorization_code;
 pub mod branding;
 pub mod connection;

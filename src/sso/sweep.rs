@@ -5,8 +5,10 @@ use crate::app::App;
 use crate::base::time::Timestamp;
 use crate::base::{Caller, Result};
 use crate::db::Tx;
+use crate::model::administrator::{self, attempt, link, passkey};
 use crate::model::{
-    access_token, authorization_code, environment, event, overview, sso_session, webhook_delivery,
+    access_token, audit, authorization_code, environment, event, overview, sso_session,
+    webhook_delivery,
 };
 
 /// How many rows one unit ends or forgets.
@@ -82,12 +84,17 @@ pub async fn purge(app: &App) -> Result<u64> {
     let now = app.clock.now();
     let ago = |ms: i64| now.plus_ms(-ms);
     let mut purged = 0;
-    let plan: [(Kind, Timestamp); 5] = [
+    let plan: [(Kind, Timestamp); 10] = [
         (Kind::Codes, ago(authorization_code::MEMORY_MS)),
         (Kind::Tokens, ago(authorization_code::MEMORY_MS)),
         (Kind::Sessions, ago(app.config.sso_session_retention_days * DAY_MS)),
         (Kind::Events, ago(app.config.event_retention_days * DAY_MS)),
         (Kind::Deliveries, ago(app.config.event_retention_days * DAY_MS)),
+        (Kind::AdministratorSessions, now),
+        (Kind::Links, now),
+        (Kind::Challenges, now),
+        (Kind::Attempts, ago(attempt::MEMORY_MS)),
+        (Kind::Audit, ago(app.config.audit_retention_days * DAY_MS)),
     ];
     for (kind, before) in plan {
         loop {
@@ -113,6 +120,11 @@ enum Kind {
     Sessions,
     Events,
     Deliveries,
+    AdministratorSessions,
+    Links,
+    Challenges,
+    Attempts,
+    Audit,
 }
 
 impl Kind {
@@ -123,6 +135,11 @@ impl Kind {
             Self::Sessions => sso_session::purge(tx, before, BATCH).await,
             Self::Events => event::purge(tx, before, BATCH).await,
             Self::Deliveries => webhook_delivery::purge(tx, before, BATCH).await,
+            Self::AdministratorSessions => administrator::purge_sessions(tx, before, BATCH).await,
+            Self::Links => link::purge(tx, before, BATCH).await,
+            Self::Challenges => passkey::purge_challenges(tx, before, BATCH).await,
+            Self::Attempts => attempt::purge(tx, before, BATCH).await,
+            Self::Audit => audit::purge(tx, before, BATCH).await,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod application;
 mod branding;
 mod connections;
+mod entrance;
 mod face;
 mod organizations;
 mod overview;

@@ -71,6 +71,28 @@ async fn an_unknown_setting_refuses_to_start_and_the_nearest_one_is_named() {
 }
 
 #[tokio::test]
+async fn administrators_are_invited_and_recovered_by_command() {
+    let folder = Folder::new();
+    let mut service = Service::first_start(folder.path(), &[]).await;
+    let administrator = |words: &[&str]| {
+        let mut all = vec!["administrator"];
+        all.extend(words);
+        run(service.command(&all))
+    };
+    let link = administrator(&["link"]).await.json();
+    assert!(link["url"].as_str().unwrap().contains("/dashboard/first-run?token="), "{link}");
+    let invited = administrator(&["invite", "Dev@staff.example", "--role", "support"]).await.json();
+    assert_eq!(invited["email"], "dev@staff.example");
+    let token = invited["url"].as_str().unwrap().split_once("token=").unwrap().1.to_owned();
+    let listed = administrator(&["list"]).await;
+    assert_eq!(listed.json()["invitations"][0]["role"], "support");
+    assert!(!listed.stdout.contains(&token), "a link is shown once: {listed:?}");
+    let nobody = administrator(&["recover", "nobody@staff.example"]).await;
+    assert!(nobody.failure().contains("Administrator not found"), "{nobody:?}");
+    assert!(service.process.terminate().await.success());
+}
+
+#[tokio::test]
 async fn the_first_start_makes_everything_and_the_second_one_only_serves() {
     let folder = Folder::new();
     let mut service = Service::first_start(folder.path(), &[]).await;
@@ -91,7 +113,9 @@ async fn the_first_start_makes_everything_and_the_second_one_only_serves() {
     let key = std::fs::read(data.join("vestibule.key")).unwrap();
     service.start_again().await;
     assert!(service.process.terminate().await.success());
-    assert_eq!(service.process.rest().await, Vec::<String>::new());
+    let again = service.process.rest().await.join("\n");
+    assert!(again.contains("/dashboard/first-run?token="), "shown while nobody used it: {again}");
+    assert!(!again.contains("(shown this once)"), "{again}");
     assert_eq!(std::fs::read(data.join("vestibule.key")).unwrap(), key);
     let log = service.process.stderr();
     assert!(log.contains("stopped"), "{log}");
