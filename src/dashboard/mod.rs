@@ -8,6 +8,7 @@ mod api_keys;
 mod audit;
 mod branding;
 mod confirm;
+mod connections;
 mod entrance;
 mod environments;
 mod events;
@@ -15,8 +16,10 @@ mod frame;
 mod notice;
 mod organizations;
 mod overview;
+mod query;
 mod redirects;
 mod roles;
+mod sessions;
 mod settings;
 mod team;
 mod visit;
@@ -54,6 +57,8 @@ pub fn router(app: App) -> Router {
         .merge(redirects::routes())
         .merge(roles::routes())
         .merge(settings::routes())
+        .merge(connections::routes())
+        .merge(sessions::routes())
         .merge(team::routes())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::not_found());

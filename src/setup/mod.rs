@@ -114,6 +114,20 @@ pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Res
     Ok(Saved { connection, notes, warnings })
 }
 
+/// Ends a rotation: the next client secret becomes the present one, which is forgotten.
+///
+/// # Errors
+///
+/// As [`connection::promote_next_client_secret`].
+pub async fn promote_next_client_secret(app: &App, caller: &Caller, id: &str) -> Result<()> {
+    let sealer = Arc::clone(&app.sealer);
+    let id = id.to_owned();
+    let write = async move |tx: &mut crate::db::Tx| {
+        connection::promote_next_client_secret(tx, &id, &sealer).await
+    };
+    app.db.write(caller, write).await.map(drop)
+}
+
 /// Switches the connection on or off, where that is asked for.
 async fn switch(
     tx: &mut crate::db::Tx,

@@ -6,8 +6,11 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::frame::Frame;
-use crate::web::form::View;
+use crate::web::form::{Form, View};
 use crate::web::page::page;
+
+/// The field in which a name is typed.
+const TYPED: &str = "confirm";
 
 /// What is asked.
 #[derive(Template)]
@@ -41,4 +44,13 @@ impl Question<'_> {
     pub(super) fn ask_again(&self) -> Response {
         page(StatusCode::UNPROCESSABLE_ENTITY, self)
     }
+}
+
+/// What is wrong with what was typed, if it is not the name.
+pub(super) fn mistyped(form: &Form, name: &str) -> Option<View> {
+    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if squeeze(form.raw(TYPED)) == squeeze(name) {
+        return None;
+    }
+    Some(form.view().with_error(TYPED, "This is not the name. Nothing was changed."))
 }

@@ -314,6 +314,29 @@ pub async fn change(tx: &mut Tx, id: &str, sealer: &Sealer, change: Change) -> R
     store(tx, connection).await
 }
 
+/// Makes the next client secret the present one, which is forgotten: the end of a rotation.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if it is not there, [`Error::Invalid`] if the second slot is empty.
+pub async fn promote_next_client_secret(
+    tx: &mut Tx,
+    id: &str,
+    sealer: &Sealer,
+) -> Result<Connection> {
+    let mut connection = get(tx, id).await?;
+    let Some(sealed) = connection.next_client_secret_sealed.take() else {
+        let message = "There is no next client secret.";
+        return Err(Error::invalid("no_next_client_secret", "next_client_secret", message));
+    };
+    // Sealed for its column, so that nobody can swap the two in the database.
+    let here = (&connection.id, &connection.environment_id);
+    let secret = sealer.open(place(here, "next_client_secret"), &sealed)?;
+    connection.client_secret_sealed = Some(sealer.seal(place(here, "client_secret"), &secret)?);
+    connection.version += 1;
+    store(tx, connection).await
+}
+
 /// Lets people sign in, and says so in an event if they could not before.
 ///
 /// # Errors
@@ -404,6 +427,30 @@ pub async fn find_by_external_key(tx: &mut Tx, key: &str) -> Result<Option<Conne
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn of_organization(tx: &mut Tx, id: &OrganizationId) -> Result<Vec<Connection>> {
     table::of_organization(tx, id).await
+}
+
+/// What some connections are called.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn names(tx: &mut Tx, ids: &[ConnectionId]) -> Result<Vec<(ConnectionId, String)>> {
+    if ids.is_empty() { Ok(Vec::new()) } else { table::names(tx, ids).await }
+}
+
+/// The states of all connections of some organizations.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn states(
+    tx: &mut Tx,
+    organization_ids: &[OrganizationId],
+) -> Result<Vec<(OrganizationId, ConnectionState)>> {
+    if organization_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    table::states(tx, organization_ids).await
 }
 
 /// Which connections a list is to hold.

@@ -48,7 +48,8 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 6] = [
+    /// All of them.
+    pub const ALL: [Self; 6] = [
         Self::InProgress,
         Self::Success,
         Self::Failed,

@@ -20,7 +20,8 @@ pub enum Origin {
 }
 
 impl Origin {
-    const ALL: [Self; 4] =
+    /// All of them.
+    pub const ALL: [Self; 4] =
         [Self::Application, Self::IdentityProvider, Self::DashboardTest, Self::PortalTest];
 
     /// The word that is stored and shown.
