@@ -27,6 +27,11 @@ const OPEN: &[&str] = &[
 ];
 /// What whoever is signed in changes of their own.
 const OWN: &[&str] = &["POST /sign-out", "POST /account"];
+/// What looks at a connection by asking its provider, and changes nothing.
+const EXAMINES: &[&str] = &[
+    "POST /{environment_id}/connections/{connection_id}/doctor",
+    "POST /{environment_id}/connections/{connection_id}/test",
+];
 
 /// One handler of one route.
 #[derive(Debug)]
@@ -58,6 +63,8 @@ type Functions = BTreeMap<String, Vec<String>>;
 #[derive(Default)]
 struct Reader {
     functions: Functions,
+    /// Texts that have a name where they are used.
+    texts: BTreeMap<String, String>,
     /// Path, method, handler.
     routes: Vec<(String, &'static str, String)>,
 }
@@ -72,15 +79,46 @@ impl<'ast> Visit<'ast> for Reader {
         visit::visit_item_fn(self, item);
     }
 
+    fn visit_local(&mut self, local: &'ast syn::Local) {
+        if let (syn::Pat::Ident(name), Some(init)) = (&local.pat, &local.init)
+            && let Some(text) = text(&init.expr)
+        {
+            self.texts.insert(name.ident.to_string(), text);
+        }
+        visit::visit_local(self, local);
+    }
+
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
         if call.method == "route" && call.args.len() == 2 {
-            let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(path), .. }) = &call.args[0]
-            else {
-                panic!("a route whose path is not written out");
-            };
-            methods(&call.args[1], &path.value(), &mut self.routes);
+            let path = self.path(&call.args[0]).expect("a route whose path is written out");
+            methods(&call.args[1], &path, &mut self.routes);
         }
         visit::visit_expr_method_call(self, call);
+    }
+}
+
+impl Reader {
+    /// A path: a text, the name of one, or a text that begins with one.
+    fn path(&self, expression: &syn::Expr) -> Option<String> {
+        if let syn::Expr::Reference(reference) = expression {
+            let syn::Expr::Macro(made) = &*reference.expr else { return None };
+            let format: syn::LitStr = made.mac.parse_body().ok()?;
+            let mut path = format.value();
+            for (name, text) in &self.texts {
+                path = path.replace(&format!("{{{name}}}/"), &format!("{text}/"));
+            }
+            return Some(path.replace("{{", "{").replace("}}", "}"));
+        }
+        let name = expression.to_token_stream().to_string();
+        text(expression).or_else(|| self.texts.get(&name).cloned())
+    }
+}
+
+/// The text that is written here.
+fn text(expression: &syn::Expr) -> Option<String> {
+    match expression {
+        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value()),
+        _ => None,
     }
 }
 
@@ -174,7 +212,8 @@ fn dsh_14_every_route_asks_for_a_role_and_every_change_for_the_right_one() {
     for route in routes.iter().filter(|route| route.method == "POST") {
         let name = route.name();
         assert!(route.takes_form, "{name} takes no form, so nobody checks that it is ours");
-        let is_own = OWN.iter().any(|own| name.starts_with(own));
+        let is_own =
+            OWN.iter().any(|own| name.starts_with(own)) || EXAMINES.contains(&name.as_str());
         let level = route.level.as_deref();
         assert!(level.is_none() || level != Some("Read") || is_own, "{name} changes as a reader");
     }

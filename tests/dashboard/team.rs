@@ -4,7 +4,8 @@ use vestibule::base::Caller;
 use vestibule::model::administrator::{self, Administrator, Role};
 use vestibule::model::audit;
 
-use crate::support::pages::Desk;
+use crate::support::http::Request;
+use crate::support::pages::{Desk, csrf};
 use crate::support::{World, both_engines};
 
 const PASSWORD: &str = "a quiet front room";
@@ -83,6 +84,21 @@ both_engines! {
         assert_eq!(team(&world).await.len(), 1);
     }
 
+    async fn dsh_15_links_begin_with_the_configured_address_whatever_a_request_says(world: World) {
+        let mut admin = world.desk(Role::Admin).await;
+        let token = csrf(&admin.get("/dashboard/team").await.text()).unwrap();
+        let url = world.url("/dashboard/team/invite");
+        let fields = [("csrf", token.as_str()), ("email", "x@staff.example"), ("role", "support")];
+        let request = Request::post_form(&url, &fields)
+            .header("x-forwarded-host", "evil.example")
+            .header("x-forwarded-proto", "ftp")
+            .header("forwarded", "host=evil.example")
+            .header("x-original-url", "/dashboard/evil.example");
+        let page = admin.browser.send(request).await.text();
+        assert!(page.contains(&world.app().url("/dashboard/invitation?token=")), "{page}");
+        assert!(!page.contains("evil.example"), "{page}");
+    }
+
     async fn the_last_admin_stays(world: World) {
         let mut admin = world.desk(Role::Admin).await;
         let id = of(&world, Role::Admin).await.id;
@@ -111,6 +127,11 @@ both_engines! {
         let token = &rest[..43];
         let again = admin.get("/dashboard/team").await.text();
         assert!(!again.contains(token) && again.contains("new@staff.example"));
+        let connection = world.demo.seeded.connection_id.to_string();
+        let path = format!("/connections/{connection}");
+        let change = serde_json::json!({ "oidc": { "client_secret": "a secret of the provider" } });
+        let changed = world.api("PATCH", &path, Some(&change)).await;
+        assert_eq!(changed.status, 200, "{}", changed.text());
         let nobody = Caller::anonymous();
         let read = async |tx: &mut _| {
             let all = vestibule::base::page::PageRequest { limit: 100, ..Default::default() };
@@ -124,6 +145,8 @@ both_engines! {
             "administrator.created",
             "administrator.password_changed",
             "administrator.invited",
+            "connection_group.created",
+            "connection.updated",
         ] {
             assert!(actions.contains(&action), "{action}: {actions:?}");
         }
@@ -131,7 +154,7 @@ both_engines! {
         assert_eq!(invitation.actor_name.as_deref(), Some("Sam Staff"));
         assert_eq!(invitation.details["email"], "new@staff.example");
         let whole = format!("{trail:?}");
-        for secret in [PASSWORD, token, world.demo.seeded.api_key.expose(), "argon2"] {
+        for secret in [PASSWORD, token, "a secret of", world.demo.seeded.api_key.expose(), "argon2"] {
             assert!(!whole.contains(secret), "{whole}");
         }
         let page = admin.get("/dashboard/audit").await.text();
