@@ -81,6 +81,11 @@ async fn dsh_08_the_watch_over_the_pages_sees_what_it_should() {
 }
 
 #[tokio::test]
+async fn administrators_get_in_by_links_and_passwords() {
+    drive("entrance").await;
+}
+
+#[tokio::test]
 async fn dsh_08_every_page_of_the_dashboard_is_sound() {
     drive_world("pages").await;
 }
