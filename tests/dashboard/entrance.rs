@@ -177,7 +177,7 @@ both_engines! {
         assert_eq!(later.status, 303);
     }
 
-    async fn dsh_09_a_forwarded_address_counts_only_from_a_proxy_of_ours(world: World) {
+    async fn dsh_09_15_a_forwarded_address_counts_only_from_a_proxy_of_ours(world: World) {
         world.claim(&mut world.browser()).await;
         let mut refused = 0;
         for i in 0..30 {
@@ -232,7 +232,7 @@ both_engines! {
         assert_eq!(answer.status, 413);
     }
 
-    async fn a_recovery_sets_a_password_once_and_ends_all_sessions(world: World) {
+    async fn dsh_11_a_recovery_sets_a_password_once_and_ends_all_sessions(world: World) {
         let mut browser = world.browser();
         world.claim(&mut browser).await;
         let nobody = Caller::anonymous();

@@ -41,6 +41,12 @@ impl AuditPage<'_> {
         }
     }
 
+    /// Who it was behind the face; the service and the command line are nobody in particular.
+    fn actor<'e>(&self, entry: &'e Entry) -> Option<&'e str> {
+        let id = Some(entry.actor_id.as_str()).filter(|_| entry.source != "system");
+        entry.actor_name.as_deref().or(id)
+    }
+
     fn details(&self, entry: &Entry) -> Option<String> {
         let is_empty = entry.details.as_object().is_none_or(serde_json::Map::is_empty);
         (!is_empty).then(|| entry.details.to_string())

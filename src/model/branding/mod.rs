@@ -6,7 +6,9 @@ mod logo;
 pub use accent::Accent;
 pub use logo::Logo;
 
-use super::field;
+use serde_json::json;
+
+use super::{audit, field};
 use crate::base::id::EnvironmentId;
 use crate::base::{Error, Result};
 use crate::db::Tx;
@@ -78,6 +80,7 @@ pub async fn logo(tx: &mut Tx, id: &EnvironmentId, hash: &str) -> Result<Option<
 pub async fn change(tx: &mut Tx, change: &Change) -> Result<Branding> {
     let environment_id = tx.environment_id();
     let mut branding = of(tx, &environment_id).await?;
+    let before = described(&branding);
     if let Some(name) = &change.name {
         branding.name = name.as_deref().map(|name| field::name(name, 100)).transpose()?;
     }
@@ -113,5 +116,12 @@ pub async fn change(tx: &mut Tx, change: &Change) -> Result<Branding> {
         )
         .await?;
     }
+    let details = json!({ "before": before, "after": described(&branding) });
+    audit::record(tx, "branding.updated", environment_id.as_str(), details).await?;
     Ok(branding)
+}
+
+fn described(branding: &Branding) -> serde_json::Value {
+    let accent = branding.accent.map(|accent| accent.to_string());
+    json!({ "name": branding.name, "accent": accent, "logo": branding.logo_hash })
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 pub use kind::ConnectionType;
 
-use super::event;
+use super::{audit, event};
 use crate::base::id::{ConnectionId, EnvironmentId, OrganizationDomainId, OrganizationId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::{Secret, random_alphanumeric};
@@ -265,6 +265,12 @@ pub async fn create(tx: &mut Tx, new: &NewConnection) -> Result<Connection> {
         next_client_secret_sealed: None,
     };
     table::insert(tx, &connection).await?;
+    let details = json!({
+        "name": connection.name,
+        "organization_id": connection.organization_id,
+        "connection_type": connection.connection_type,
+    });
+    audit::record(tx, "connection.created", connection.id.as_str(), details).await?;
     Ok(connection)
 }
 
@@ -276,6 +282,7 @@ pub async fn create(tx: &mut Tx, new: &NewConnection) -> Result<Connection> {
 /// [`Error::NotFound`] if it is not there, [`Error::Invalid`] for a bad name or bad settings.
 pub async fn change(tx: &mut Tx, id: &str, sealer: &Sealer, change: Change) -> Result<Connection> {
     let mut connection = get(tx, id).await?;
+    let before = described(&connection);
     let here = (&connection.id, &connection.environment_id);
     let seal = |column, secret: &Secret| {
         if secret.expose().is_empty() || secret.expose().len() > 4096 {
@@ -293,6 +300,8 @@ pub async fn change(tx: &mut Tx, id: &str, sealer: &Sealer, change: Change) -> R
     if change.settings.is_some() || secret.is_some() || next.is_some() {
         connection.version += 1;
     }
+    let secrets =
+        json!({ "client_secret": secret.is_some(), "next_client_secret": next.is_some() });
     if let Some(name) = change.name {
         connection.name = check_name(&name)?;
     }
@@ -311,7 +320,19 @@ pub async fn change(tx: &mut Tx, id: &str, sealer: &Sealer, change: Change) -> R
     if connection.state == ConnectionState::Draft && connection.is_configured() {
         connection.state = ConnectionState::Validating;
     }
+    let after = described(&connection);
+    let details = json!({ "before": before, "after": after, "secrets_changed": secrets });
+    audit::record(tx, "connection.updated", connection.id.as_str(), details).await?;
     store(tx, connection).await
+}
+
+/// What the audit trail shows of a connection: no secret.
+fn described(connection: &Connection) -> serde_json::Value {
+    json!({
+        "name": connection.name,
+        "oidc": connection.settings,
+        "policy": connection.policy,
+    })
 }
 
 /// Makes the next client secret the present one, which is forgotten: the end of a rotation.
@@ -334,6 +355,7 @@ pub async fn promote_next_client_secret(
     let secret = sealer.open(place(here, "next_client_secret"), &sealed)?;
     connection.client_secret_sealed = Some(sealer.seal(place(here, "client_secret"), &secret)?);
     connection.version += 1;
+    audit::record(tx, "connection.client_secret_promoted", id, json!({})).await?;
     store(tx, connection).await
 }
 

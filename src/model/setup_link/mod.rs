@@ -7,9 +7,10 @@ mod session;
 mod table;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::connection::{self, ConnectionType};
-use super::{environment, organization, redirect_uri};
+use super::{audit, environment, organization, redirect_uri};
 use crate::base::email::EmailAddress;
 use crate::base::id::{ConnectionId, OrganizationId, SetupLinkId};
 use crate::base::secret::{Secret, SecretHash};
@@ -281,6 +282,8 @@ pub async fn create(tx: &mut Tx, new: &NewSetupLink) -> Result<(SetupLink, Secre
     };
     let token = Secret::random("setup_");
     table::insert(tx, &link, &token.hash()).await?;
+    let details = json!({ "organization_id": link.organization_id, "expires_at": link.expires_at });
+    audit::record(tx, "setup_link.created", link.id.as_str(), details).await?;
     Ok((link, token))
 }
 
@@ -327,6 +330,8 @@ pub async fn hand_over(tx: &mut Tx, from: &SetupLink, step: Step) -> Result<(Set
     };
     let token = Secret::random("setup_");
     table::insert(tx, &link, &token.hash()).await?;
+    let details = json!({ "organization_id": link.organization_id, "expires_at": link.expires_at });
+    audit::record(tx, "setup_link.created", link.id.as_str(), details).await?;
     Ok((link, token))
 }
 
@@ -349,7 +354,10 @@ pub async fn revoke(tx: &mut Tx, id: &str) -> Result<()> {
         Some(id) => table::revoke(tx, &id).await?,
         None => false,
     };
-    if found { Ok(()) } else { Err(Error::not_found("Setup Link", id)) }
+    if !found {
+        return Err(Error::not_found("Setup Link", id));
+    }
+    audit::record(tx, "setup_link.revoked", id, json!({})).await
 }
 
 /// Ends a link because the setup is finished, with its sessions and the steps handed over from it.
@@ -358,7 +366,8 @@ pub async fn revoke(tx: &mut Tx, id: &str) -> Result<()> {
 ///
 /// As [`Tx::execute`].
 pub async fn finish(tx: &mut Tx, link: &SetupLink) -> Result<()> {
-    table::finish(tx, &link.id).await
+    table::finish(tx, &link.id).await?;
+    audit::record(tx, "setup_link.finished", link.id.as_str(), json!({})).await
 }
 
 /// Lets a link end a day after a connection went live through it, if nobody finishes it before.

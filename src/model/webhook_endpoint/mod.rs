@@ -11,7 +11,7 @@ use serde_json::json;
 
 pub use table::{Due, find_due, lease, release};
 
-use super::{environment, event, event_name};
+use super::{audit, environment, event, event_name};
 use crate::base::id::{EnvironmentId, WebhookEndpointId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::Secret;
@@ -166,7 +166,12 @@ pub async fn create(
         created_at: tx.now(),
         updated_at: tx.now(),
     };
-    if table::insert(tx, &endpoint).await? { Ok(endpoint) } else { Err(duplicate()) }
+    if !table::insert(tx, &endpoint).await? {
+        return Err(duplicate());
+    }
+    let details = described(&endpoint);
+    audit::record(tx, "webhook_endpoint.created", endpoint.id.as_str(), details).await?;
+    Ok(endpoint)
 }
 
 /// Changes an endpoint.
@@ -181,6 +186,7 @@ pub async fn update(
 ) -> Result<WebhookEndpoint> {
     environment::lock(tx).await?;
     let mut endpoint = get(tx, id).await?;
+    let before = described(&endpoint);
     if let Some(url) = &change.endpoint_url {
         check_url(url)?;
         if table::is_taken(tx, url, id).await? {
@@ -205,6 +211,8 @@ pub async fn update(
     }
     endpoint.updated_at = tx.now();
     table::update(tx, &endpoint).await?;
+    let details = json!({ "before": before, "after": described(&endpoint) });
+    audit::record(tx, "webhook_endpoint.updated", id.as_str(), details).await?;
     Ok(endpoint)
 }
 
@@ -225,6 +233,7 @@ pub async fn rotate_secret(
     endpoint.secret_sealed = sealer.seal(here, secret.expose().as_bytes())?;
     endpoint.updated_at = tx.now();
     table::update(tx, &endpoint).await?;
+    audit::record(tx, "webhook_endpoint.secret_rotated", id.as_str(), json!({})).await?;
     Ok(endpoint)
 }
 
@@ -263,7 +272,19 @@ pub async fn replay(
 ///
 /// [`Error::NotFound`] if it is not there.
 pub async fn delete(tx: &mut Tx, id: &WebhookEndpointId) -> Result<()> {
-    if table::delete(tx, id).await? { Ok(()) } else { Err(not_found(id)) }
+    if !table::delete(tx, id).await? {
+        return Err(not_found(id));
+    }
+    audit::record(tx, "webhook_endpoint.deleted", id.as_str(), json!({})).await
+}
+
+/// What the audit trail shows of an endpoint.
+fn described(endpoint: &WebhookEndpoint) -> serde_json::Value {
+    json!({
+        "endpoint_url": endpoint.endpoint_url,
+        "events": endpoint.events,
+        "is_enabled": endpoint.status == Status::Enabled,
+    })
 }
 
 /// The endpoint with this id.
