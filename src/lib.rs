@@ -39,6 +39,7 @@ pub mod api;
 pub mod cli;
 pub mod dashboard;
 pub mod login;
+pub mod portal;
 pub mod sandbox;
 
 // Floors 9 and 10: assembly; the program itself, `main.rs`, is above them.

@@ -20,7 +20,7 @@ use crate::base::error::Error;
 use crate::model::installation;
 use crate::sso::sweep;
 use crate::web::{assets, brand, request_id};
-use crate::{api, dashboard, delivery, domains, login};
+use crate::{api, dashboard, delivery, domains, login, portal};
 
 /// How long a client may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,6 +43,7 @@ pub fn router(app: App) -> Router {
         .with_state(app.clone());
     let named = login::router(app.clone()).merge(health).layer(from_fn(request_id::assign));
     let named = named.merge(brand::router(app.clone()));
+    let named = named.merge(portal::router(app.clone()));
     named.merge(assets::router()).merge(dashboard::router(app.clone())).merge(api::router(app))
 }
 

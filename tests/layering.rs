@@ -18,7 +18,7 @@ const FLOORS: &[&[&str]] = &[
     &["app"],
     &["admission", "delivery", "doctor", "domains", "setup", "sso"],
     &["web"],
-    &["api", "cli", "dashboard", "login", "sandbox"],
+    &["api", "cli", "dashboard", "login", "portal", "sandbox"],
     &["server"],
     &["demo"],
     &["main"],

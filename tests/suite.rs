@@ -9,5 +9,6 @@ mod docs;
 mod doctor;
 mod e2e;
 mod layering;
+mod portal;
 mod sso;
 mod storage;

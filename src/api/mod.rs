@@ -15,6 +15,7 @@ mod organization_roles;
 mod organizations;
 mod path;
 mod permissions;
+mod portal;
 mod query;
 mod redirect_uris;
 mod roles;
@@ -53,6 +54,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(roles::routes())
         .merge(organization_roles::routes())
         .merge(permissions::routes())
+        .merge(portal::routes())
         .merge(redirect_uris::routes())
         .merge(environment::routes())
         .merge(events::routes())

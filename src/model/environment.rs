@@ -65,7 +65,7 @@ impl Kind {
 }
 
 /// What can be chosen for an environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Settings {
     /// Whether a profile gets one role or all that its groups give.
@@ -74,6 +74,19 @@ pub struct Settings {
     pub public_client: bool,
     /// Who is asked whether to continue after the identity provider.
     pub signin_consent: SigninConsent,
+    /// Whether an organization's IT administrator may give roles to groups in the setup portal.
+    pub portal_group_mapping: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            role_mode: RoleMode::default(),
+            public_client: false,
+            signin_consent: SigninConsent::default(),
+            portal_group_mapping: true,
+        }
+    }
 }
 
 /// Whether a profile gets one role or several.
@@ -127,6 +140,8 @@ pub struct SettingsChange {
     pub public_client: Option<bool>,
     /// Who is asked whether to continue after the identity provider.
     pub signin_consent: Option<SigninConsent>,
+    /// Whether an organization's IT administrator may give roles to groups in the setup portal.
+    pub portal_group_mapping: Option<bool>,
 }
 
 const COLUMNS: &str = "id, name, kind, client_id, settings, created_at, updated_at";
@@ -242,6 +257,7 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
             role_mode: change.role_mode.unwrap_or(old.role_mode),
             public_client: change.public_client.unwrap_or(old.public_client),
             signin_consent: change.signin_consent.unwrap_or(old.signin_consent),
+            portal_group_mapping: change.portal_group_mapping.unwrap_or(old.portal_group_mapping),
         };
     }
     environment.updated_at = tx.now();

@@ -206,8 +206,24 @@ fn model_change(
     let Some(entered) = &change.oidc else { return Ok(wanted) };
     wanted.client_secret = entered.client_secret.clone();
     wanted.next_client_secret = entered.next_client_secret.clone();
+    if goes_elsewhere(current, found) {
+        // What was proved to the one identity provider must never be shown to another: its token
+        // endpoint would learn the secret.
+        if entered.client_secret.is_none() {
+            let message = "This is another identity provider: enter its client secret as well.";
+            return Err(Error::invalid("client_secret_needed", "oidc.client_secret", message));
+        }
+        wanted.next_client_secret.get_or_insert(None);
+    }
     wanted.settings = settings(current, entered, found)?;
     Ok(wanted)
+}
+
+/// Whether another identity provider was found than the one that the stored secrets are for.
+fn goes_elsewhere(current: &Connection, found: &Found) -> bool {
+    let known = current.settings.as_ref().map(|Settings::Oidc(settings)| &settings.issuer);
+    let has_secret = current.has_client_secret() || current.has_next_client_secret();
+    has_secret && found.discovered.as_ref().is_some_and(|it| Some(&it.issuer) != known)
 }
 
 /// The policy with the members that were entered, if any were.

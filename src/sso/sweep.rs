@@ -7,7 +7,7 @@ use crate::base::{Caller, Result};
 use crate::db::Tx;
 use crate::model::administrator::{self, attempt, link, passkey};
 use crate::model::{
-    access_token, audit, authorization_code, environment, event, overview, sso_session,
+    access_token, audit, authorization_code, environment, event, overview, setup_link, sso_session,
     webhook_delivery,
 };
 
@@ -84,7 +84,7 @@ pub async fn purge(app: &App) -> Result<u64> {
     let now = app.clock.now();
     let ago = |ms: i64| now.plus_ms(-ms);
     let mut purged = 0;
-    let plan: [(Kind, Timestamp); 10] = [
+    let plan: [(Kind, Timestamp); 12] = [
         (Kind::Codes, ago(authorization_code::MEMORY_MS)),
         (Kind::Tokens, ago(authorization_code::MEMORY_MS)),
         (Kind::Sessions, ago(app.config.sso_session_retention_days * DAY_MS)),
@@ -94,6 +94,8 @@ pub async fn purge(app: &App) -> Result<u64> {
         (Kind::Links, now),
         (Kind::Challenges, now),
         (Kind::Attempts, ago(attempt::MEMORY_MS)),
+        (Kind::SetupSessions, now),
+        (Kind::SetupLinks, ago(app.config.audit_retention_days * DAY_MS)),
         (Kind::Audit, ago(app.config.audit_retention_days * DAY_MS)),
     ];
     for (kind, before) in plan {
@@ -124,6 +126,8 @@ enum Kind {
     Links,
     Challenges,
     Attempts,
+    SetupSessions,
+    SetupLinks,
     Audit,
 }
 
@@ -139,6 +143,8 @@ impl Kind {
             Self::Links => link::purge(tx, before, BATCH).await,
             Self::Challenges => passkey::purge_challenges(tx, before, BATCH).await,
             Self::Attempts => attempt::purge(tx, before, BATCH).await,
+            Self::SetupSessions => setup_link::purge_sessions(tx, before, BATCH).await,
+            Self::SetupLinks => setup_link::purge(tx, before, BATCH).await,
             Self::Audit => audit::purge(tx, before, BATCH).await,
         }
     }

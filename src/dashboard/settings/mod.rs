@@ -98,6 +98,9 @@ async fn show(State(app): State<App>, place: Place<Read>) -> Result<Response, Re
     if settings.public_client {
         values.push(("public_client", "on".to_owned()));
     }
+    if settings.portal_group_mapping {
+        values.push(("portal_group_mapping", "on".to_owned()));
+    }
     Ok(render(&app, &place, StatusCode::OK, View::of(values)))
 }
 
@@ -108,6 +111,7 @@ fn change(form: &Form) -> Result<Change, Error> {
             role_mode: Some(choice::<RoleMode>(form, "role_mode")?),
             public_client: Some(form.checked("public_client")),
             signin_consent: Some(choice::<SigninConsent>(form, "signin_consent")?),
+            portal_group_mapping: Some(form.checked("portal_group_mapping")),
         }),
     })
 }

@@ -113,6 +113,11 @@ pub enum GroupsState {
 }
 
 impl GroupsState {
+    /// Whether a groups claim came at all.
+    pub const fn came(self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+
     /// What it means, in one sentence.
     pub const fn sentence(self) -> &'static str {
         match self {
