@@ -41,8 +41,10 @@ pub fn depart(app: &App, headers: &HeaderMap, begun: &Begun) -> Response {
 /// apply `form-action` to the redirects after a form, so a redirect would be stopped.
 pub fn leave(departing: Response, location: &str) -> Response {
     let link = page::escape(location);
+    let icon = super::assets::icon_path();
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>One moment</title>\
+         <link rel=\"icon\" href=\"{icon}\">\
          <meta http-equiv=\"refresh\" content=\"0; url={link}\"></head><body>\
          <p>You are being taken to the identity provider. <a href=\"{link}\">Go on</a></p></body></html>"
     );

@@ -81,6 +81,11 @@ async fn dsh_08_the_watch_over_the_pages_sees_what_it_should() {
 }
 
 #[tokio::test]
+async fn the_guide_is_gone_through_by_an_operator_and_by_an_it_administrator() {
+    drive("guide").await;
+}
+
+#[tokio::test]
 async fn administrators_get_in_by_links_and_passwords() {
     drive("entrance").await;
 }
