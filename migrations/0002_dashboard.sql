@@ -36,3 +36,15 @@ ALTER TABLE sso_sessions ADD COLUMN origin TEXT NOT NULL DEFAULT 'application';
 ALTER TABLE sso_sessions ADD COLUMN started_by TEXT;
 -- What came of a test, as JSON.
 ALTER TABLE sso_sessions ADD COLUMN test_result TEXT;
+
+-- The verification of domains by DNS.
+-- When it was begun again; 0: it began with the domain.
+ALTER TABLE organization_domains ADD COLUMN pending_since BIGINT NOT NULL DEFAULT 0;
+-- When DNS is asked next, if the domain is pending, and how often it was asked by itself.
+ALTER TABLE organization_domains ADD COLUMN check_at BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE organization_domains ADD COLUMN check_count BIGINT NOT NULL DEFAULT 0;
+-- The last check and what it found, as JSON.
+ALTER TABLE organization_domains ADD COLUMN checked_at BIGINT;
+ALTER TABLE organization_domains ADD COLUMN check_result TEXT;
+CREATE INDEX organization_domains_to_check ON organization_domains (check_at)
+    WHERE state = 'pending';

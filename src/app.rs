@@ -8,6 +8,7 @@ use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 use crate::config::{Config, Database};
 use crate::db::{Db, Location};
+use crate::dns::{self, Dns};
 use crate::model::connection::Connection;
 use crate::model::installation;
 use crate::outbound::Outbound;
@@ -30,6 +31,8 @@ pub struct App {
     pub sealer: Arc<Sealer>,
     /// The protocols spoken to identity providers.
     pub upstream: Upstream,
+    /// TXT records.
+    pub dns: Dns,
     /// How many logins may begin on one connection.
     pub authorize_rate: Arc<Limiter>,
 }
@@ -58,6 +61,7 @@ impl App {
         let sealer = Arc::new(sealer.map_err(Error::internal)?);
         let check = Arc::clone(&sealer);
         db.write(&nobody, async move |tx| installation::check_keys(tx, &check).await).await?;
+        let dns = Dns::new(&config.dns_resolver, dns::DEADLINE);
         let limiter = Limiter::new(config.authorize_per_minute);
         Ok(Self {
             config: Arc::new(config),
@@ -65,6 +69,7 @@ impl App {
             upstream: Upstream::new(outbound, clock.clone()),
             clock,
             sealer,
+            dns,
             authorize_rate: Arc::new(limiter),
         })
     }

@@ -108,6 +108,13 @@ pub const SETTINGS: &[Setting] = &[
         doc: "A PEM file with certification authorities to trust besides the system's.",
     },
     Setting {
+        name: "dns.resolver",
+        default: "",
+        secret: false,
+        doc: "Whom to ask for the TXT records that verify domains, each as IP or IP:port \
+              ([IPv6]:port). Default: the servers of /etc/resolv.conf.",
+    },
+    Setting {
         name: "trusted_proxies",
         default: "",
         secret: false,
@@ -349,6 +356,8 @@ pub struct Config {
     pub log_json: bool,
     /// How far the outbound HTTP client may go.
     pub outbound: Outbound,
+    /// Whom to ask for TXT records; none: the system's servers.
+    pub dns_resolver: Vec<SocketAddr>,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Range>,
     /// How many logins may begin on one connection in a minute; 0: any number.
@@ -408,6 +417,14 @@ impl Config {
                 allow: sources.list("outbound.allow"),
                 extra_ca_file: sources.path("outbound.extra_ca_file"),
             },
+            dns_resolver: sources
+                .list("dns.resolver")
+                .iter()
+                .map(|text| dns_server(text))
+                .collect::<Option<_>>()
+                .ok_or_else(|| {
+                    sources.malformed("dns.resolver", "is a list of addresses, such as 10.0.0.2:53")
+                })?,
             trusted_proxies: sources
                 .list("trusted_proxies")
                 .iter()
@@ -440,6 +457,12 @@ fn base_url(sources: &Sources, listen: SocketAddr) -> Result<Url, ConfigError> {
         return Err(malformed("has no path: the SDKs would drop it"));
     }
     Ok(url)
+}
+
+/// The address of a DNS server; without a port, the usual one.
+fn dns_server(text: &str) -> Option<SocketAddr> {
+    let with_port = text.parse().ok();
+    with_port.or_else(|| Some(SocketAddr::new(text.parse().ok()?, 53)))
 }
 
 fn database(sources: &Sources, data: &Path) -> Result<Database, ConfigError> {
@@ -514,6 +537,17 @@ mod tests {
         let error = Sources::collect_from(Some(&file), std::iter::empty(), &[]).unwrap_err();
         assert!(error.to_string().contains("did you mean `outbound.allow`?"), "{error}");
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_dns_server_has_port_53_unless_another_is_written() {
+        let sources =
+            collect(&[], &[("dns-resolver", "10.0.0.2, 10.0.0.3:5353, [::1]:54")]).unwrap();
+        let servers = Config::read(&sources).unwrap().dns_resolver;
+        let written: Vec<String> = servers.iter().map(ToString::to_string).collect();
+        assert_eq!(written, ["10.0.0.2:53", "10.0.0.3:5353", "[::1]:54"]);
+        let sources = collect(&[], &[("dns-resolver", "dns.example.com")]).unwrap();
+        assert!(Config::read(&sources).unwrap_err().to_string().contains("list of addresses"));
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct Options {
     pub clock: Clock,
     /// Whether the usual ports are tried first.
     pub usual_ports: bool,
+    /// Whom it asks for TXT records; none: the system's servers.
+    pub dns_resolver: Vec<SocketAddr>,
 }
 
 /// A person who can sign in.
@@ -253,6 +255,7 @@ fn config(options: Options, base_url: Url, listen: SocketAddr) -> Config {
         log_json: false,
         // The simulated tenant and the sample application are on loopback.
         outbound: Outbound { allow: vec!["127.0.0.1".to_owned()], extra_ca_file: None },
+        dns_resolver: options.dns_resolver,
         trusted_proxies: Vec::new(),
         authorize_per_minute: 1000,
         sso_session_retention_days: 90,

@@ -8,7 +8,8 @@ pub mod base;
 // Floor 1: settings.
 pub mod config;
 
-// Floor 2: the way out, and encryption at rest.
+// Floor 2: the ways out, and encryption at rest.
+pub mod dns;
 pub mod outbound;
 pub mod seal;
 
@@ -23,6 +24,7 @@ pub mod model;
 pub mod app;
 
 // Floor 6: flows of several units of work with network between them.
+pub mod domains;
 pub mod setup;
 pub mod sso;
 

@@ -21,7 +21,7 @@ use crate::model::installation;
 use crate::sso::sweep;
 use crate::web::assets;
 use crate::web::request_id;
-use crate::{api, dashboard, login};
+use crate::{api, dashboard, domains, login};
 
 /// How long a client may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,6 +29,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(20);
 /// How often attempts that nobody finished are closed.
 const TIME_OUT_EVERY: Duration = Duration::from_secs(10);
+/// How often pending domains are looked at whose next check is due.
+const VERIFY_EVERY: Duration = Duration::from_secs(10);
 /// How often old rows are forgotten, in rounds of [`TIME_OUT_EVERY`].
 const PURGE_EVERY: u32 = 60;
 
@@ -99,14 +101,29 @@ async fn answer(
     router.oneshot(request).await
 }
 
-/// Ends what time ends, again and again.
+/// Does what nobody asks for, again and again: ends what time ends, and looks for the proofs of
+/// domains. Neither waits for the other.
 pub async fn sweep(app: App) {
-    let log = |error: Error| tracing::warn!(error = error.chain(), "a sweep was not finished");
+    tokio::join!(end_what_time_ends(&app), verify_domains(&app));
+}
+
+async fn end_what_time_ends(app: &App) {
     for round in 0_u32.. {
         tokio::time::sleep(TIME_OUT_EVERY).await;
-        let _ = sweep::time_out(&app).await.map_err(log);
+        let _ = sweep::time_out(app).await.map_err(log);
         if round.is_multiple_of(PURGE_EVERY) {
-            let _ = sweep::purge(&app).await.map_err(log);
+            let _ = sweep::purge(app).await.map_err(log);
         }
     }
+}
+
+async fn verify_domains(app: &App) {
+    loop {
+        tokio::time::sleep(VERIFY_EVERY).await;
+        let _ = domains::sweep(app).await.map_err(log);
+    }
+}
+
+fn log(error: Error) {
+    tracing::warn!(error = error.chain(), "a sweep was not finished");
 }

@@ -12,11 +12,11 @@ use source::{Mention, What};
 const FLOORS: &[&[&str]] = &[
     &["base"],
     &["config"],
-    &["outbound", "seal"],
+    &["dns", "outbound", "seal"],
     &["db", "upstream"],
     &["model"],
     &["app"],
-    &["setup", "sso"],
+    &["domains", "setup", "sso"],
     &["web"],
     &["api", "cli", "dashboard", "login", "sandbox"],
     &["server"],
@@ -62,6 +62,11 @@ const SEAMS: &[Seam] = &[
         path: &["hyper_util", "client"],
         rooms: &["outbound"],
         reason: "there is one HTTP client: it vets addresses and caps sizes",
+    },
+    Seam {
+        path: &["hickory_resolver"],
+        rooms: &["dns"],
+        reason: "one room asks DNS: it caps what a domain says of itself",
     },
     Seam { path: &["std", "env"], rooms: &["config"], reason: "settings come from config" },
 ];

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,8 +14,9 @@ use super::error::{ApiError, ErrorBody};
 use super::path::{Id, parse};
 use crate::app::App;
 use crate::base::id::{OrganizationDomainId, OrganizationId};
+use crate::domains;
 use crate::model::organization;
-use crate::model::organization_domain::{self, OrganizationDomain};
+use crate::model::organization_domain::{self, Check, OrganizationDomain, Settled};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -72,21 +73,37 @@ async fn get(
     Ok(Json(app.db.read(&caller, async move |tx| organization_domain::get(tx, &id).await).await?))
 }
 
+/// A domain after DNS was asked about it.
+#[derive(Debug, Serialize, ToSchema)]
+struct CheckedOrganizationDomain {
+    #[serde(flatten)]
+    domain: OrganizationDomain,
+    /// What DNS said.
+    verification_check: Check,
+}
+
 /// Verify a domain
 ///
-/// Begins to look for the TXT record again.
+/// Asks DNS for the TXT record at once. If it is not there, the domain stays pending, and we look
+/// again and again for 30 days.
 #[utoipa::path(
     post, path = "/organization_domains/{id}/verify", tag = "organization_domains",
     params(("id" = OrganizationDomainId, Path, description = "The domain.")),
-    responses((status = 201, description = "The domain, pending.", body = OrganizationDomain)),
+    responses(
+        (status = 201, description = "The domain, verified or pending, and what was found.",
+            body = CheckedOrganizationDomain),
+        (status = 409, description = "The record is there, but another organization was faster.",
+            body = ErrorBody),
+    ),
 )]
 async fn verify(
     State(app): State<App>,
     ApiKey(caller): ApiKey,
     Id(id): Id<OrganizationDomainId>,
-) -> Result<(StatusCode, Json<OrganizationDomain>), ApiError> {
-    let write = async move |tx: &mut _| organization_domain::restart_verification(tx, &id).await;
-    Ok((StatusCode::CREATED, Json(app.db.write(&caller, write).await?)))
+) -> Result<(StatusCode, Json<CheckedOrganizationDomain>), ApiError> {
+    let Settled { domain, check, .. } = domains::verify(&app, &caller, &id).await?;
+    let checked = CheckedOrganizationDomain { domain, verification_check: check };
+    Ok((StatusCode::CREATED, Json(checked)))
 }
 
 /// Take a domain from its organization

@@ -140,6 +140,11 @@ pub enum DomainCommand {
         #[arg(long)]
         verified: bool,
     },
+    /// Ask DNS for the TXT record now.
+    Verify {
+        /// Its id.
+        id: String,
+    },
     /// Remove a domain.
     Delete {
         /// Its id.

@@ -21,7 +21,7 @@ use crate::model::organization::{self, NewOrganization};
 use crate::model::{
     api_key, connection_group, event, organization_domain, redirect_uri, role, sso_session,
 };
-use crate::setup;
+use crate::{domains, setup};
 
 /// What the commands work with.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ pub async fn run(session: &Session, command: Manage) -> Result<Value> {
         Manage::ApiKey(command) => api_keys(session, command).await,
         Manage::RedirectUri(command) => redirect_uris(session, command).await,
         Manage::Organization(command) => organizations(session, command).await,
-        Manage::Domain(command) => domains(session, command).await,
+        Manage::Domain(command) => organization_domains(session, command).await,
         Manage::Connection(command) => connections(session, command).await,
         Manage::Group(command) => groups(session, command).await,
         Manage::Role(command) => roles(session, command).await,
@@ -189,7 +189,7 @@ async fn organizations(session: &Session, command: OrganizationCommand) -> Resul
     }
 }
 
-async fn domains(session: &Session, command: DomainCommand) -> Result<Value> {
+async fn organization_domains(session: &Session, command: DomainCommand) -> Result<Value> {
     match command {
         DomainCommand::Create { organization, domain, verified } => {
             let id = organization_id(&organization)?;
@@ -199,9 +199,15 @@ async fn domains(session: &Session, command: DomainCommand) -> Result<Value> {
                 })
                 .await
         }
+        DomainCommand::Verify { id } => {
+            let id = organization_domain_id(&id)?;
+            let settled = domains::verify(&session.app, &session.caller().await?, &id).await?;
+            let mut value = shown(&settled.domain)?;
+            value["verification_check"] = shown(&settled.check)?;
+            Ok(value)
+        }
         DomainCommand::Delete { id } => {
-            let id =
-                OrganizationDomainId::parse(&id).ok_or_else(|| no("Organization Domain", &id))?;
+            let id = organization_domain_id(&id)?;
             session.write(async move |tx| done(organization_domain::delete(tx, &id).await)).await
         }
     }
@@ -341,6 +347,10 @@ fn no(entity: &'static str, id: &str) -> Error {
 
 fn organization_id(text: &str) -> Result<OrganizationId> {
     OrganizationId::parse(text).ok_or_else(|| no("Organization", text))
+}
+
+fn organization_domain_id(text: &str) -> Result<OrganizationDomainId> {
+    OrganizationDomainId::parse(text).ok_or_else(|| no("Organization Domain", text))
 }
 
 /// What was entered about a connection.

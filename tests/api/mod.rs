@@ -1,6 +1,7 @@
 //! The REST API, driven in-process; what needs an identity provider, by real HTTP.
 
 mod connections;
+mod domain_verification;
 mod environment;
 mod events;
 mod face;

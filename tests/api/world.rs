@@ -13,12 +13,14 @@ use vestibule::base::Caller;
 use vestibule::base::secret::Secret;
 use vestibule::base::time::Clock;
 use vestibule::config::{Config, Sources};
+use vestibule::dns::{self, Dns};
 use vestibule::model::api_key::{self, NewApiKey};
 use vestibule::model::environment::{self, Kind, NewEnvironment};
 use vestibule::outbound::Outbound;
 use vestibule::seal::Sealer;
 use vestibule::upstream::Upstream;
 
+use crate::support::dns::DnsServer;
 use crate::support::{Fixture, TestDb};
 
 /// A server with one environment and its key.
@@ -58,12 +60,14 @@ impl Fixture for World {
     async fn on(database: TestDb) -> Self {
         let clock = Clock::system();
         let config = Config::read(&Sources::collect(None, &[]).unwrap()).unwrap();
+        let dns = Dns::new(&[crate::support::dns::nobody()], dns::DEADLINE);
         let outbound = Outbound::new(&config.outbound).unwrap();
         let app = App {
             config: Arc::new(config),
             db: database.open(clock.clone()).await,
             clock: clock.clone(),
             sealer: Arc::new(Sealer::from_text(&Secret::random("")).unwrap()),
+            dns,
             upstream: Upstream::new(outbound, clock.clone()),
             authorize_rate: Arc::new(vestibule::base::rate::Limiter::new(1000)),
         };
@@ -77,6 +81,13 @@ impl World {
     /// The same server, with the key of a production environment.
     pub async fn in_production(mut self) -> Self {
         self.key = new_environment(&self.app, Kind::Production).await;
+        self
+    }
+
+    /// The same server, which asks this one for TXT records.
+    pub fn asking(mut self, server: &DnsServer) -> Self {
+        self.app.dns = Dns::new(&[server.address()], std::time::Duration::from_secs(3));
+        self.router = vestibule::api::router(self.app.clone());
         self
     }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "what one test needs, another does not")]
 
 mod database;
+pub mod dns;
 pub mod http;
 pub mod pages;
 pub mod postgres;

@@ -38,6 +38,7 @@ impl Fixture for World {
             database: Some(database),
             clock: clock.clone(),
             usual_ports: false,
+            dns_resolver: vec![super::dns::nobody()],
         };
         let demo = demo::start(options).await.unwrap_or_else(|error| panic!("{}", error.chain()));
         Self { clock, demo, db, _data: data }

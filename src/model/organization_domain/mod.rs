@@ -5,6 +5,7 @@
 
 mod name;
 mod table;
+mod verification;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -17,6 +18,9 @@ use crate::base::{Error, Result};
 use crate::db::Tx;
 
 pub use name::normalize;
+pub use verification::{
+    Check, FailureReason, Finding, PERIOD_MS, Settled, gives_up_at, last_check, settle, take_due,
+};
 
 /// How many domains an organization may have.
 pub const MAX_PER_ORGANIZATION: usize = 200;
@@ -45,6 +49,13 @@ pub struct OrganizationDomain {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+impl OrganizationDomain {
+    /// The text of the TXT record that proves the ownership.
+    pub fn proof(&self) -> String {
+        format!("{}={}", self.verification_prefix, self.verification_token)
+    }
 }
 
 /// Whether a domain is verified.
@@ -198,7 +209,7 @@ pub async fn find_verified_owner(tx: &mut Tx, domain: &str) -> Result<Option<Org
     table::find_verified_owner(tx, domain).await
 }
 
-/// Begins the verification again: from now on we look for the proof.
+/// Begins the verification again: from now on we look for the proof, for [`PERIOD_MS`].
 ///
 /// # Errors
 ///
@@ -220,6 +231,7 @@ pub async fn restart_verification(
         ..old.clone()
     };
     table::update_state(tx, &new).await?;
+    table::restart(tx, id).await?;
     if old.state != new.state {
         let previous = json!({ "state": old.state });
         let organization_id = Some(&new.organization_id);
@@ -276,7 +288,8 @@ pub async fn delete(tx: &mut Tx, id: &OrganizationDomainId) -> Result<()> {
     event::record(tx, "organization_domain.deleted", Some(&domain.organization_id), &domain).await
 }
 
-fn already_exists(domain: &str) -> Error {
+/// That another organization has it.
+pub fn already_exists(domain: &str) -> Error {
     let message = format!("An Organization with the domain {domain} already exists.");
     Error::conflict("domain_already_exists", message)
 }

@@ -1,7 +1,8 @@
 //! Domains of organizations in the database.
 
 use super::{OrganizationDomain, State, Strategy};
-use crate::base::id::{OrganizationDomainId, OrganizationId};
+use crate::base::id::{EnvironmentId, OrganizationDomainId, OrganizationId};
+use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
 use crate::db::{Query, Row, Tx};
 
@@ -86,6 +87,94 @@ pub(super) async fn update_state(tx: &mut Tx, domain: &OrganizationDomain) -> Re
     )
     .await?;
     Ok(())
+}
+
+/// Lets the period and the pauses between the checks begin anew.
+pub(super) async fn restart(tx: &mut Tx, id: &OrganizationDomainId) -> Result<()> {
+    tx.execute(
+        "UPDATE organization_domains
+         SET pending_since = $1, check_at = $1, check_count = 0, checked_at = NULL, check_result = NULL
+         WHERE environment_id = $2 AND id = $3",
+        &[tx.now().into(), (&tx.environment_id()).into(), id.into()],
+    )
+    .await
+    .map(drop)
+}
+
+/// A domain whose next check is due.
+pub(super) struct Due {
+    pub(super) environment_id: EnvironmentId,
+    pub(super) check_at: Timestamp,
+    pub(super) check_count: i64,
+    pub(super) domain: OrganizationDomain,
+}
+
+pub(super) async fn due(tx: &mut Tx, limit: usize) -> Result<Vec<Due>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    tx.fetch_all(
+        "SELECT environment_id, check_at, check_count,
+             id, organization_id, domain, state, verification_prefix,
+             verification_token, verification_strategy, created_at, updated_at
+         FROM organization_domains
+         WHERE state = 'pending' AND check_at <= $1 ORDER BY check_at LIMIT $2",
+        &[tx.now().into(), limit.into()],
+    )
+    .await?
+    .into_iter()
+    .map(|mut row| {
+        let (environment_id, check_at, check_count) = (row.next()?, row.next()?, row.next()?);
+        Ok(Due { environment_id, check_at, check_count, domain: from_row(row)? })
+    })
+    .collect()
+}
+
+/// Puts off the next check; `false` if another node has taken this one. Not limited to an
+/// environment, as [`due`] is not.
+pub(super) async fn put_off(tx: &mut Tx, due: &Due, next: Timestamp) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE organization_domains SET check_at = $1, check_count = check_count + 1
+             WHERE id = $2 AND state = 'pending' AND check_at = $3",
+            &[next.into(), (&due.domain.id).into(), due.check_at.into()],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+pub(super) async fn note_check(tx: &mut Tx, id: &OrganizationDomainId, text: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE organization_domains SET checked_at = $1, check_result = $2
+         WHERE environment_id = $3 AND id = $4",
+        &[tx.now().into(), text.into(), (&tx.environment_id()).into(), id.into()],
+    )
+    .await
+    .map(drop)
+}
+
+pub(super) async fn last_check(
+    tx: &mut Tx,
+    id: &OrganizationDomainId,
+) -> Result<Option<(Timestamp, String)>> {
+    tx.fetch_optional(
+        "SELECT checked_at, check_result FROM organization_domains
+         WHERE environment_id = $1 AND id = $2
+             AND checked_at IS NOT NULL AND check_result IS NOT NULL",
+        &[(&tx.environment_id()).into(), id.into()],
+    )
+    .await?
+    .map(|mut row| Ok((row.next()?, row.next()?)))
+    .transpose()
+}
+
+/// When the verification began: with the domain, or when it was last begun again.
+pub(super) async fn pending_since(tx: &mut Tx, id: &OrganizationDomainId) -> Result<Timestamp> {
+    tx.fetch_one(
+        "SELECT CASE WHEN pending_since > created_at THEN pending_since ELSE created_at END
+         FROM organization_domains WHERE environment_id = $1 AND id = $2",
+        &[(&tx.environment_id()).into(), id.into()],
+    )
+    .await?
+    .next()
 }
 
 pub(super) async fn delete(tx: &mut Tx, id: &OrganizationDomainId) -> Result<()> {
