@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::rate::Limiter;
+use crate::base::secret::Secret;
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 use crate::config::{Config, Database};
 use crate::db::{Db, Location};
 use crate::dns::{self, Dns};
+use crate::model::administrator::link;
 use crate::model::connection::Connection;
 use crate::model::installation;
 use crate::outbound::Outbound;
@@ -17,6 +19,8 @@ use crate::upstream::Upstream;
 
 /// The file with the sealing keys, in the data directory.
 pub const KEY_FILE: &str = "vestibule.key";
+/// How often one connection may be examined in a minute.
+const DOCTOR_PER_MINUTE: u32 = 20;
 
 /// Everything that outlives a request. A clone is another handle to the same.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub struct App {
     pub dns: Dns,
     /// How many logins may begin on one connection.
     pub authorize_rate: Arc<Limiter>,
+    /// How often one connection may be examined, so that nobody hammers an identity provider by us.
+    pub doctor_rate: Arc<Limiter>,
 }
 
 impl App {
@@ -71,6 +77,7 @@ impl App {
             sealer,
             dns,
             authorize_rate: Arc::new(limiter),
+            doctor_rate: Arc::new(Limiter::new(DOCTOR_PER_MINUTE)),
         })
     }
 
@@ -78,6 +85,11 @@ impl App {
     /// request says of its host is never used.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.config.base_url.as_str().trim_end_matches('/'))
+    }
+
+    /// A one-time link for an administrator.
+    pub fn link_url(&self, kind: link::Kind, token: &Secret) -> String {
+        self.url(&format!("{}?token={}", kind.path(), token.expose()))
     }
 
     /// The redirect URI of a connection at its identity provider.

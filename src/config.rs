@@ -138,6 +138,12 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
         doc: "How many days events are kept.",
     },
+    Setting {
+        name: "retention.audit_days",
+        default: "365",
+        secret: false,
+        doc: "How many days the audit trail is kept.",
+    },
 ];
 
 /// Where a value came from.
@@ -366,6 +372,8 @@ pub struct Config {
     pub sso_session_retention_days: i64,
     /// How many days events are kept.
     pub event_retention_days: i64,
+    /// How many days the audit trail is kept.
+    pub audit_retention_days: i64,
 }
 
 /// Where the data lives.
@@ -439,6 +447,7 @@ impl Config {
                 .map_err(|_| sources.malformed("limits.authorize_per_minute", "is a number"))?,
             sso_session_retention_days: sources.days("retention.sso_sessions_days")?,
             event_retention_days: sources.days("retention.events_days")?,
+            audit_retention_days: sources.days("retention.audit_days")?,
         })
     }
 }

@@ -21,6 +21,7 @@ use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 use crate::config::{Config, Database, Outbound};
 use crate::db::Tx;
+use crate::model::administrator::link;
 use crate::model::connection::{self, Connection, ConnectionState, ConnectionType, NewConnection};
 use crate::model::organization::{self, DomainData, DomainDataState, NewOrganization};
 use crate::model::{api_key, connection_group, environment, redirect_uri, role};
@@ -84,6 +85,10 @@ pub struct Demo {
     pub redirect_uri: String,
     /// Who can sign in.
     pub people: Vec<Person>,
+    /// Who can use the tenant's admin console.
+    pub admin: Person,
+    /// Where the dashboard begins: with the link for the first administrator, while there is none.
+    pub dashboard_url: String,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
 }
@@ -130,7 +135,14 @@ pub async fn start(options: Options) -> Result<Demo> {
 
     let redirect_uri = format!("{application_url}callback");
     let (people, credentials) = fill(&tenant)?;
+    let admin = administrator(&tenant)?;
     let (seeded, connection) = seed(&app, (&tenant, &credentials), &redirect_uri).await?;
+    let nobody = Caller::anonymous();
+    let token = app.db.write(&nobody, async |tx| link::create_first_run(tx).await);
+    let dashboard_url = match token.await? {
+        Some(token) => app.link_url(link::Kind::FirstRun, &token),
+        None => app.url("/dashboard"),
+    };
     let callback = app.callback_uri(&connection);
     tenant.add_redirect_uri(&credentials.client_id, &callback).map_err(Error::internal)?;
     let sample_app = Application::new(
@@ -154,6 +166,8 @@ pub async fn start(options: Options) -> Result<Demo> {
         application_url,
         redirect_uri,
         people,
+        admin,
+        dashboard_url,
         stop,
         servers,
     })
@@ -186,11 +200,13 @@ impl Demo {
             "connection_id": self.seeded.connection_id,
             "redirect_uri": self.redirect_uri,
             "application_url": self.application_url.as_str(),
-            "dashboard_url": self.app.url("/dashboard"),
+            "dashboard_url": self.dashboard_url,
             "sandbox": {
                 "issuer": self.tenant.issuer(Server::Org),
                 "discovery_endpoint": self.tenant.discovery_endpoint(Server::Org),
                 "users": self.people,
+                "admin_url": self.tenant.admin_url(),
+                "admin": { "email": self.admin.email, "password": self.admin.password },
             },
         })
     }
@@ -202,9 +218,11 @@ impl Demo {
              Sign in at   {application}\n  \
              as           {first} with the password {password}\n  \
              or as        {others}\n\n  \
+             Dashboard    {dashboard}\n  \
              Service      {base}\n  \
              API          {base}/openapi.json\n  \
              Okta         {okta}\n  \
+             its console  {console} as {admin} with the password {admin_password}\n  \
              client_id    {client_id}\n  \
              API key      {api_key}\n  \
              organization {organization}\n  \
@@ -213,8 +231,12 @@ impl Demo {
             first = self.people[0].email,
             password = self.people[0].password,
             others = self.people[1..].iter().map(|p| &*p.email).collect::<Vec<_>>().join(", "),
+            dashboard = self.dashboard_url,
             base = self.app.url(""),
             okta = self.tenant.base_url(),
+            console = self.tenant.admin_url(),
+            admin = self.admin.email,
+            admin_password = self.admin.password,
             client_id = self.seeded.client_id,
             api_key = self.seeded.api_key.expose(),
             organization = self.seeded.organization_id,
@@ -260,6 +282,7 @@ fn config(options: Options, base_url: Url, listen: SocketAddr) -> Config {
         authorize_per_minute: 1000,
         sso_session_retention_days: 90,
         event_retention_days: 90,
+        audit_retention_days: 365,
     }
 }
 
@@ -283,14 +306,21 @@ fn fill(tenant: &Tenant) -> Result<(Vec<Person>, Credentials)> {
     }
     let credentials = tenant.create_app(NewApp {
         name: "Vestibule".to_owned(),
-        redirect_uris: Vec::new(),
-        users: Vec::new(),
         groups: group_ids.into_values().collect(),
+        ..NewApp::default()
     });
     tenant
         .set_groups_claim(&credentials.client_id, Some(GroupsClaim::all()))
         .map_err(Error::internal)?;
     Ok((people, credentials))
+}
+
+/// Who administers the tenant. No app integration is assigned to them.
+fn administrator(tenant: &Tenant) -> Result<Person> {
+    let (email, password) = ("admin@acme.example", "admin-in-the-sandbox");
+    let new = NewUser { email, password, given_name: "Okta", family_name: "Administrator" };
+    tenant.make_admin(&tenant.create_user(new)).map_err(Error::internal)?;
+    Ok(Person { email: email.to_owned(), password: password.to_owned(), groups: Vec::new() })
 }
 
 /// Sets the service up for the tenant; what an earlier run left is brought up to date.

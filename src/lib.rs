@@ -24,6 +24,9 @@ pub mod model;
 pub mod app;
 
 // Floor 6: flows of several units of work with network between them.
+pub mod admission;
+pub mod delivery;
+pub mod doctor;
 pub mod domains;
 pub mod setup;
 pub mod sso;
@@ -36,6 +39,7 @@ pub mod api;
 pub mod cli;
 pub mod dashboard;
 pub mod login;
+pub mod portal;
 pub mod sandbox;
 
 // Floors 9 and 10: assembly; the program itself, `main.rs`, is above them.

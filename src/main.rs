@@ -10,8 +10,9 @@ use tokio::net::TcpListener;
 use vestibule::app::App;
 use vestibule::base::time::Clock;
 use vestibule::base::{Caller, Error};
-use vestibule::cli::{Cli, Command, DemoArgs, Overrides, Session, run};
+use vestibule::cli::{Cli, Command, DemoArgs, Overrides, Session, examine, run};
 use vestibule::config::{Config, Database, Sources};
+use vestibule::model::administrator::link;
 use vestibule::model::{api_key, environment};
 use vestibule::{demo, server};
 
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error.into()),
     };
     match runtime.block_on(execute(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => failed(&error),
     }
 }
@@ -42,27 +43,33 @@ fn failed(error: &Failure) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn execute(cli: Cli) -> Result<(), Failure> {
+async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
     if let Command::Demo(args) = cli.command {
-        return run_demo(args, &cli.settings).await;
+        return run_demo(args, &cli.settings).await.map(|()| ExitCode::SUCCESS);
     }
     let sources = Sources::collect(cli.config.as_deref(), &cli.settings.0)?;
     let mut config = Config::read(&sources)?;
     match cli.command {
-        Command::Serve => serve(config).await,
+        Command::Serve => serve(config).await?,
         Command::Manage(command) => {
             config.log_level = tracing::Level::WARN;
             start_log(&config);
             let app = App::open(config, Clock::system()).await?;
             let session = Session { app, environment: cli.environment };
             println!("{:#}", run(&session, command).await?);
-            Ok(())
         }
-        Command::Config | Command::Demo(_) => {
-            show_settings(&sources, &config);
-            Ok(())
+        Command::Doctor(args) => {
+            config.log_level = tracing::Level::WARN;
+            start_log(&config);
+            let app = App::open(config, Clock::system()).await?;
+            let session = Session { app, environment: cli.environment };
+            let (text, healthy) = examine(&session, &args).await?;
+            println!("{text}");
+            return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Config | Command::Demo(_) => show_settings(&sources, &config),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the effective settings and where each comes from.
@@ -114,12 +121,24 @@ async fn serve(config: Config) -> Result<(), Failure> {
         .await
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     first_start(&app).await?;
+    if let Some(url) = first_run_url(&app).await? {
+        println!(
+            "Nobody administers this installation yet. This link is good once, for a day:\n\n  {url}\n"
+        );
+    }
     tracing::info!(%listen, base_url = %app.config.base_url, "serving");
-    let sweeper = tokio::spawn(server::sweep(app.clone()));
+    let background = tokio::spawn(server::background(app.clone()));
     server::serve(listener, server::router(app), stopped).await;
-    sweeper.abort();
+    background.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The link for the first administrator, as long as there is none.
+async fn first_run_url(app: &App) -> Result<Option<String>, Failure> {
+    let nobody = Caller::anonymous();
+    let token = app.db.write(&nobody, async |tx| link::create_first_run(tx).await).await?;
+    Ok(token.map(|token| app.link_url(link::Kind::FirstRun, &token)))
 }
 
 /// On an empty database: makes the first environment with a key, and prints how to go on.
@@ -203,9 +222,9 @@ async fn with_demo(
             } else {
                 println!("{}", demo.to_text());
             }
-            let sweeper = tokio::spawn(server::sweep(demo.app.clone()));
+            let background = tokio::spawn(server::background(demo.app.clone()));
             stopped.await;
-            sweeper.abort();
+            background.abort();
         }
     }
     demo.stop().await;

@@ -19,9 +19,8 @@ use crate::base::Caller;
 use crate::base::error::Error;
 use crate::model::installation;
 use crate::sso::sweep;
-use crate::web::assets;
-use crate::web::request_id;
-use crate::{api, dashboard, domains, login};
+use crate::web::{assets, brand, request_id};
+use crate::{api, dashboard, delivery, domains, login, portal};
 
 /// How long a client may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,6 +30,8 @@ const GRACE: Duration = Duration::from_secs(20);
 const TIME_OUT_EVERY: Duration = Duration::from_secs(10);
 /// How often pending domains are looked at whose next check is due.
 const VERIFY_EVERY: Duration = Duration::from_secs(10);
+/// How often logins are counted for the overview, in rounds of [`TIME_OUT_EVERY`].
+const TAKE_STOCK_EVERY: u32 = 6;
 /// How often old rows are forgotten, in rounds of [`TIME_OUT_EVERY`].
 const PURGE_EVERY: u32 = 60;
 
@@ -41,6 +42,8 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(ready))
         .with_state(app.clone());
     let named = login::router(app.clone()).merge(health).layer(from_fn(request_id::assign));
+    let named = named.merge(brand::router(app.clone()));
+    let named = named.merge(portal::router(app.clone()));
     named.merge(assets::router()).merge(dashboard::router(app.clone())).merge(api::router(app))
 }
 
@@ -101,16 +104,20 @@ async fn answer(
     router.oneshot(request).await
 }
 
-/// Does what nobody asks for, again and again: ends what time ends, and looks for the proofs of
-/// domains. Neither waits for the other.
-pub async fn sweep(app: App) {
-    tokio::join!(end_what_time_ends(&app), verify_domains(&app));
+/// What goes on beside the requests: ending what time ends, looking for the proofs of domains, and
+/// delivering webhooks. None waits for another.
+pub async fn background(app: App) {
+    tokio::join!(end_what_time_ends(&app), verify_domains(&app), delivery::work(app.clone()));
 }
 
+/// Ends what time ends, again and again.
 async fn end_what_time_ends(app: &App) {
     for round in 0_u32.. {
         tokio::time::sleep(TIME_OUT_EVERY).await;
         let _ = sweep::time_out(app).await.map_err(log);
+        if round.is_multiple_of(TAKE_STOCK_EVERY) {
+            let _ = sweep::take_stock(app).await.map_err(log);
+        }
         if round.is_multiple_of(PURGE_EVERY) {
             let _ = sweep::purge(app).await.map_err(log);
         }

@@ -4,8 +4,11 @@ mod support;
 
 mod api;
 mod dashboard;
+mod delivery;
 mod docs;
+mod doctor;
 mod e2e;
 mod layering;
+mod portal;
 mod sso;
 mod storage;

@@ -37,9 +37,12 @@ export const origins = [demo.base_url, demo.application_url, demo.sandbox.issuer
   (url) => new URL(url).origin,
 );
 
+/** Origins that people are sent to, but that are not ours. */
+export const elsewhere = [];
+
 /**
  * A test that does not wait for ever. Its story is given a function that lets a visitor in (see
- * {@link visitor}); whatever goes wrong on the pages that one of them sees fails the test, even if
+ * {@link enter}); whatever goes wrong on the pages that one of them sees fails the test, even if
  * the story notices nothing.
  */
 export function test(name, story) {
@@ -70,9 +73,15 @@ export function test(name, story) {
  * Somebody with a browser of their own: no cookies, nothing remembered.
  *
  * `size`: `desktop` or `phone`; `theme`: `light` or `dark`; `script`: whether scripts run;
- * `expected`: patterns of problems that this story causes on purpose.
+ * `as`: the role of an administrator who is signed in already; `expected`: patterns of problems that this story causes on purpose.
  */
-async function enter({ size = 'desktop', theme = 'light', script = true, expected = [] } = {}) {
+async function enter({
+  size = 'desktop',
+  theme = 'light',
+  script = true,
+  as = undefined,
+  expected = [],
+} = {}) {
   const context = await browser.newContext({
     viewport: SIZES[size],
     colorScheme: theme,
@@ -83,8 +92,12 @@ async function enter({ size = 'desktop', theme = 'light', script = true, expecte
     timezoneId: 'UTC',
   });
   context.setDefaultTimeout(PATIENCE_MS);
+  if (as) {
+    const value = demo.sessions[as];
+    await context.addCookies([{ name: 'vestibule-administrator', value, url: demo.base_url }]);
+  }
   const problems = [];
-  await watch(context, origins, (problem) => {
+  await watch(context, { origins, elsewhere }, (problem) => {
     if (!expected.some((pattern) => pattern.test(problem))) problems.push(problem);
   });
   const page = await context.newPage();

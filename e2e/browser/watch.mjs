@@ -12,14 +12,17 @@ const HEADERS = [
   ['x-content-type-options', /^nosniff$/],
   ['referrer-policy', /^no-referrer$/],
 ];
-/** What would let a page run what was never meant to run. */
-const UNSAFE = /unsafe-inline|unsafe-eval|unsafe-hashes|data:|https?:|\*/;
+/** Where what a page runs or looks like may come from; pictures also from the page itself. */
+const SOURCES = /^('none'|'self')$/;
 
 /** The most that a page may load, in bytes: itself and all that it refers to. */
 export const PAGE_WEIGHT_BYTES = 100_000;
 
-/** Tells `report` of everything in this context that must not happen. */
-export async function watch(context, origins, report) {
+/**
+ * Tells `report` of everything in this context that must not happen. Answers of `origins` are held
+ * against what ours are like; to those `elsewhere`, people may be sent.
+ */
+export async function watch(context, { origins, elsewhere = [] }, report) {
   await context.exposeBinding('reportViolation', ({ page }, violation) => {
     report(`${path(page.url())}: violates its own policy: ${violation}`);
   });
@@ -47,7 +50,8 @@ export async function watch(context, origins, report) {
   });
   context.on('request', (request) => {
     const { origin, protocol } = new URL(request.url());
-    if (!origins.includes(origin) && protocol !== 'data:' && protocol !== 'blob:') {
+    const isSent = elsewhere.includes(origin) && request.isNavigationRequest();
+    if (!origins.includes(origin) && !isSent && protocol !== 'data:' && protocol !== 'blob:') {
       report(`${path(request.frame().url())}: asks another host: ${request.url()}`);
     }
   });
@@ -69,13 +73,22 @@ function look(response, origins, report) {
   expect(HEADERS);
   if (response.status() >= 500) report(`${where}: answered ${response.status()}`);
   if (!request.isNavigationRequest()) {
-    if (response.status() >= 400) report(`${where}: answered ${response.status()}`);
+    // 422: a form that a script sent, and that is shown again.
+    const isForm = request.method() === 'POST' && response.status() === 422;
+    if (response.status() >= 400 && !isForm) report(`${where}: answered ${response.status()}`);
     return;
   }
   if (headers['content-type']?.startsWith('text/html')) {
     expect(PAGE_HEADERS);
     const policy = headers['content-security-policy'] ?? '';
-    if (UNSAFE.test(policy)) report(`${where}: its policy is ${policy}`);
+    for (const directive of policy.split(';')) {
+      const [name, ...sources] = directive.trim().split(/\s+/);
+      const isAllowed = (source) =>
+        SOURCES.test(source) || (name === 'img-src' && source === 'data:');
+      if (/-src$/.test(name) && !sources.every(isAllowed)) {
+        report(`${where}: its policy has ${directive.trim()}`);
+      }
+    }
   }
 }
 

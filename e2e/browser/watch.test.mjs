@@ -29,7 +29,7 @@ async function shown(page, look = () => {}) {
   answer = typeof page === 'function' ? page : () => page;
   const context = await browser.newContext();
   const problems = [];
-  await watch(context, [origin], (problem) => problems.push(problem));
+  await watch(context, { origins: [origin] }, (problem) => problems.push(problem));
   const tab = await context.newPage();
   await tab.goto(`${origin}/page`);
   // What a page did wrong is told a moment later.

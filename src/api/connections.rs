@@ -21,6 +21,7 @@ use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::base::{Caller, Error};
 use crate::db::Tx;
+use crate::doctor::{self, Report};
 use crate::model::connection::{
     self, Connection, ConnectionDomain, ConnectionState, ConnectionType, Filter, NewConnection,
     Policy,
@@ -30,7 +31,10 @@ use crate::setup::{self, Change, Oidc, Saved};
 use crate::upstream::Settings;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, update, delete))
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(examine))
 }
 
 /// A connection. Its client secret is never shown.
@@ -123,7 +127,7 @@ fn oidc(connection: &Connection) -> Result<Option<Value>, Error> {
 /// What an administrator enters about an OpenID Connect provider; what is absent stays as it is.
 ///
 /// Further members are those of `oidc` in the answer, such as `scopes`, `pkce`, `attributes`,
-/// `custom_attributes`, `groups_claim`.
+/// `custom_attributes`, `groups_claim`, and `client_secret_expires_at`, which a new secret empties.
 #[derive(Deserialize, ToSchema)]
 struct OidcInput {
     /// Our client id at the identity provider.
@@ -329,6 +333,23 @@ async fn delete(
     app.db.write(&caller, write).await?;
     app.upstream.forget(id.as_str());
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Examine a connection
+///
+/// Looks for whatever would keep people from signing in, without a person: asks the identity
+/// provider, stores nothing. At most 20 times a minute for each connection. Not in WorkOS's API.
+#[utoipa::path(
+    post, path = "/connections/{id}/doctor", tag = "connections",
+    params(("id" = ConnectionId, Path, description = "The connection.")),
+    responses((status = 200, description = "What was found.", body = Report)),
+)]
+async fn examine(
+    State(app): State<App>,
+    ApiKey(caller): ApiKey,
+    Id(id): Id<ConnectionId>,
+) -> Result<Json<Report>, ApiError> {
+    Ok(Json(doctor::run(&app, &caller, id.as_str()).await?))
 }
 
 /// The connection with its domains, and what came up when it was saved.

@@ -12,6 +12,8 @@ use crate::base::Error;
 
 /// How long a client is to wait before it tries again, in seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("2");
+/// The same where it asked too often: limits count by the minute.
+const RETRY_LATER_S: HeaderValue = HeaderValue::from_static("60");
 
 /// An answer that is not a success.
 #[derive(Debug)]
@@ -107,6 +109,9 @@ impl From<Error> for ApiError {
                 }
             }
             Error::Denied { reason } => Self::plain(StatusCode::FORBIDDEN, reason),
+            Error::RateLimited { message } => {
+                Self::coded(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message)
+            }
             Error::Unavailable(_) => {
                 tracing::warn!(error = error.chain(), "temporarily unavailable");
                 Self::plain(StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable: try again.")
@@ -127,6 +132,9 @@ impl IntoResponse for ApiError {
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE => {
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S);
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                response.headers_mut().insert(header::RETRY_AFTER, RETRY_LATER_S);
             }
             // RFC 9110 section 11.6.1.
             StatusCode::UNAUTHORIZED => {

@@ -15,10 +15,12 @@ mod organization_roles;
 mod organizations;
 mod path;
 mod permissions;
+mod portal;
 mod query;
 mod redirect_uris;
 mod roles;
 mod sso_sessions;
+mod webhook_endpoints;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
@@ -52,9 +54,11 @@ fn routes() -> OpenApiRouter<App> {
         .merge(roles::routes())
         .merge(organization_roles::routes())
         .merge(permissions::routes())
+        .merge(portal::routes())
         .merge(redirect_uris::routes())
         .merge(environment::routes())
         .merge(events::routes())
+        .merge(webhook_endpoints::routes())
 }
 
 async fn not_found(method: Method, uri: Uri) -> ApiError {

@@ -47,7 +47,8 @@ async fn list(
 ) -> Result<Json<List<Organization>>, ApiError> {
     let request = query.page::<OrganizationId>()?;
     let domains = query.many("domains")?.iter().map(|domain| domain.to_lowercase()).collect();
-    let filter = Filter { domains, search: query.one("search")?.map(str::to_owned) };
+    let filter =
+        Filter { domains, search: query.one("search")?.map(str::to_owned), ..Filter::default() };
     let read = async move |tx: &mut _| organization::list(tx, &filter, &request).await;
     Ok(Json(app.db.read(&caller, read).await?.into()))
 }

@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::base::Error;
 use crate::base::id::{
     ApiKeyId, ConnectionGroupId, ConnectionId, EventId, OrganizationDomainId, OrganizationId,
-    PermissionId, RedirectUriId, SsoSessionId,
+    PermissionId, RedirectUriId, SsoSessionId, WebhookDeliveryId, WebhookEndpointId,
 };
 
 /// The texts in the path.
@@ -71,6 +71,8 @@ macro_rules! named {
 }
 
 named! {
+    WebhookEndpointId: "Webhook Endpoint";
+    WebhookDeliveryId: "Webhook Delivery";
     ApiKeyId: "API Key";
     RedirectUriId: "Redirect URI";
     OrganizationId: "Organization";

@@ -46,6 +46,11 @@ impl Caller {
         Self::system(EnvironmentId::from_stored(String::new()))
     }
 
+    /// An administrator, for what belongs to no environment.
+    pub fn administrator(id: &super::id::AdministratorId) -> Self {
+        Self { source: Source::Dashboard, actor_id: id.to_string(), ..Self::anonymous() }
+    }
+
     /// The service itself, working in one environment.
     pub fn system(environment_id: EnvironmentId) -> Self {
         Self { environment_id, source: Source::System, actor_id: "system".to_owned() }

@@ -42,6 +42,12 @@ pub enum Error {
         /// One sentence saying why.
         reason: String,
     },
+    /// The caller did this too often: wait a minute.
+    #[error("{message}")]
+    RateLimited {
+        /// One sentence for the caller.
+        message: String,
+    },
     /// The database or something else that we need does not answer now: try again.
     #[error("temporarily unavailable")]
     Unavailable(#[source] Box<dyn StdError + Send + Sync>),
@@ -74,6 +80,11 @@ impl Error {
     /// Something that exists stands in the way.
     pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
         Self::Conflict { code, message: message.into() }
+    }
+
+    /// Something was done too often in the last minute.
+    pub fn rate_limited(message: impl Into<String>) -> Self {
+        Self::RateLimited { message: message.into() }
     }
 
     /// The whole chain of causes in one line, for the log.

@@ -19,6 +19,18 @@ pub enum Owner {
     Person,
 }
 
+impl Owner {
+    /// What people call them.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::CustomerIt => "Customer's IT",
+            Self::Developer => "Developer",
+            Self::Operator => "Operator",
+            Self::Person => "Person",
+        }
+    }
+}
+
 /// How a failure is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
@@ -83,6 +95,11 @@ macro_rules! failures {
             /// The stable word, as it stands in traces and logs.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $code,)+ }
+            }
+
+            /// Reads the word.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == word)
             }
 
             /// The step of the trace at which it happens.

@@ -99,10 +99,24 @@ ids! {
     SsoSessionId = "sess_";
     /// An event.
     EventId = "event_";
+    /// A webhook endpoint.
+    WebhookEndpointId = "we_";
+    /// An event that was handed over to a webhook endpoint.
+    WebhookDeliveryId = "webhook_delivery_";
     /// An administrator of the installation.
     AdministratorId = "administrator_";
     /// A browser in which an administrator is signed in.
     AdministratorSessionId = "administrator_session_";
+    /// A one-time link for an administrator.
+    AdministratorLinkId = "administrator_link_";
+    /// A passkey of an administrator.
+    PasskeyId = "passkey_";
+    /// A line of the audit trail.
+    AuditEntryId = "audit_";
+    /// A setup link.
+    SetupLinkId = "setup_link_";
+    /// A browser in which a setup link was begun.
+    SetupSessionId = "setup_session_";
 }
 
 /// Whether the text is 26 upper-case characters of Crockford's base 32 that fit 128 bits.

@@ -12,6 +12,7 @@ pub mod redirect_uri;
 pub mod secret;
 pub mod time;
 pub mod trace;
+pub mod webauthn;
 
 pub use caller::Caller;
 pub use error::{Error, Result};

@@ -94,6 +94,48 @@ pub fn matches(registered: &str, requested: &str) -> bool {
         && middle.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
+/// Reads an address that a browser is sent to when it leaves us for the application, but not to a
+/// redirect URI: it may have a query, and need not be written in one way.
+///
+/// # Errors
+///
+/// The first rule that it breaks, as a sentence.
+pub fn leaving_address(address: &str, rules: Rules) -> Result<Url, &'static str> {
+    if address.len() > MAX_BYTES {
+        return Err("It is longer than 2048 bytes.");
+    }
+    // What the parser would silently take away, or read in another way than some browsers do.
+    if !address.is_ascii() || address.bytes().any(|b| b <= b' ' || b == b'\\' || b == 0x7f) {
+        return Err("It contains a character that no URI may contain.");
+    }
+    let Ok(url) = Url::parse(address) else {
+        return Err("It is not an absolute URL.");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("A user name or password is not allowed.");
+    }
+    let loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => return Err("It must name a host."),
+    };
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback && rules == Rules::Sandbox => Ok(url),
+        "http" => Err("It must begin with https:// (http:// only for localhost in a sandbox)."),
+        _ => Err("It must begin with https://."),
+    }
+}
+
+/// Whether `origin`, such as `https://app.example.com`, is the one of a registered redirect URI or is
+/// covered by its wildcard.
+pub fn matches_origin(registered: &str, origin: &str) -> bool {
+    let Some((scheme, rest)) = registered.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    matches!(scheme, "http" | "https") && matches(&format!("{scheme}://{authority}"), origin)
+}
+
 /// Only characters that RFC 3986 knows, and none that a reader could take in two ways.
 fn check_characters(uri: &str) -> Result<()> {
     if uri.is_empty() {
@@ -384,6 +426,50 @@ mod tests {
         ] {
             assert!(!matches(registered, other), "{other}");
         }
+    }
+
+    #[test]
+    fn prt_09_an_address_to_leave_to_is_a_plain_web_address() {
+        let leaving = |address: &str, rules| leaving_address(address, rules).is_ok();
+        for address in [
+            "javascript:alert(1)",
+            "//evil.example",
+            "/path",
+            "https:\\\\evil.example",
+            "https://app.example.com\\@evil.example",
+            "https://user@app.example.com/",
+            " https://app.example.com/",
+            "https://app.example.com/\r\nx",
+            "data:text/html,x",
+            "myapp://back",
+            "http://app.example.com/",
+            "https://b\u{fc}cher.example/",
+            "",
+        ] {
+            assert!(!leaving(address, Rules::Sandbox), "{address:?}");
+            assert!(!leaving(address, Rules::Production), "{address:?}");
+        }
+        assert!(leaving("https://app.example.com/a?tab=sso#x", Rules::Production));
+        assert!(leaving("http://localhost:3000/a", Rules::Sandbox));
+        assert!(!leaving("http://localhost:3000/a", Rules::Production));
+    }
+
+    #[test]
+    fn prt_09_an_origin_is_that_of_a_registered_uri() {
+        assert!(matches_origin("https://app.example.com/cb", "https://app.example.com"));
+        assert!(matches_origin("https://*.example.com/cb", "https://a.example.com"));
+        assert!(matches_origin("http://localhost:*/cb", "http://localhost:3000"));
+        for origin in [
+            "https://example.com",
+            "https://app.example.com:8443",
+            "http://app.example.com",
+            "https://app.example.com.evil.example",
+            "null",
+        ] {
+            assert!(!matches_origin("https://app.example.com/cb", origin), "{origin}");
+        }
+        assert!(!matches_origin("https://*.example.com/cb", "https://a.b.example.com"));
+        assert!(!matches_origin("myapp://callback", "myapp://callback"));
     }
 
     #[test]

@@ -40,6 +40,21 @@ impl Timestamp {
         Self(self.0.saturating_add(ms))
     }
 
+    /// Reads the date of an HTTP header (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn parse_http(text: &str) -> Option<Self> {
+        let moment = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(Self(moment.as_millisecond()))
+    }
+
+    /// The date of an HTTP header, in whole seconds.
+    pub fn to_http(self) -> String {
+        let moment =
+            jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        jiff::fmt::rfc2822::DateTimePrinter::new()
+            .timestamp_to_rfc9110_string(&moment)
+            .unwrap_or_default()
+    }
+
     /// As people read it: `15 Jan 2026, 12:00 UTC`.
     pub fn for_people(self) -> String {
         match jiff::Timestamp::from_millisecond(self.0) {
@@ -134,6 +149,9 @@ mod tests {
     fn a_moment_is_written_with_three_fraction_digits_and_a_z() {
         assert_eq!(Timestamp::from_ms(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::from_ms(1_768_478_400_120).to_string(), "2026-01-15T12:00:00.120Z");
+        let http = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(Timestamp::parse_http(http), Some(Timestamp::from_ms(784_111_777_000)));
+        assert_eq!(Timestamp::from_ms(784_111_777_999).to_http(), http);
         assert_eq!(
             Timestamp::parse("2026-01-15T13:00:00.120+01:00"),
             Some(Timestamp::from_ms(1_768_478_400_120))

@@ -22,6 +22,17 @@ pub enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Warning => "warning",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// One step or check of a login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Step {
@@ -40,6 +51,13 @@ pub struct Step {
     /// What else helps to understand it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
+}
+
+impl Step {
+    /// How long after the first of its steps it was, in milliseconds.
+    pub fn since_ms(&self, steps: &[Self]) -> i64 {
+        self.at_ms - steps.first().map_or(self.at_ms, |first| first.at_ms)
+    }
 }
 
 /// Collects the steps of one login. Writing to it cannot fail, so it cannot fail a login.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use crate::model::environment;
+use crate::model::{administrator, environment};
 
 /// Everything that can be managed.
 #[derive(Debug, Subcommand)]
@@ -37,6 +37,9 @@ pub enum Manage {
     /// Login attempts and their traces.
     #[command(subcommand)]
     Session(SessionCommand),
+    /// Administrators of the installation.
+    #[command(subcommand)]
+    Administrator(AdministratorCommand),
     /// The newest events.
     Events,
 }
@@ -65,6 +68,34 @@ pub enum EnvironmentCommand {
         /// `generic_connections`, `always` or `never`: who is asked whether to continue.
         #[arg(long)]
         signin_consent: Option<String>,
+    },
+}
+
+/// Commands of administrators.
+#[derive(Debug, Subcommand)]
+pub enum AdministratorCommand {
+    /// Print a new link for the first administrator; earlier ones are over.
+    Link,
+    /// List administrators and invitations.
+    List,
+    /// Print a link by which somebody becomes an administrator, good once and for a week.
+    Invite {
+        /// Their e-mail address.
+        email: String,
+        /// `admin`, `developer` or `support`.
+        #[arg(long, default_value = "developer", value_parser = parse_role)]
+        role: administrator::Role,
+    },
+    /// Print a link by which an administrator sets a new password, good once and for an hour. All
+    /// their sessions end.
+    Recover {
+        /// Their e-mail address.
+        email: String,
+    },
+    /// Remove an administrator; all their sessions end.
+    Remove {
+        /// Their e-mail address.
+        email: String,
     },
 }
 
@@ -298,6 +329,10 @@ pub enum SessionCommand {
 
 fn parse_kind(word: &str) -> Result<environment::Kind, String> {
     environment::Kind::parse(word).ok_or_else(|| "it is sandbox or production".to_owned())
+}
+
+fn parse_role(word: &str) -> Result<administrator::Role, String> {
+    administrator::Role::parse(word).ok_or_else(|| "it is admin, developer or support".to_owned())
 }
 
 fn parse_setting(text: &str) -> Result<(String, Value), String> {

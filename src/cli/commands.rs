@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::administrators;
 use super::args::{
     ApiKeyCommand, ConnectionCommand, DomainCommand, EnvironmentCommand, GroupCommand, Manage,
     OidcArgs, OrganizationCommand, RedirectUriCommand, RoleCommand, SessionCommand,
@@ -34,7 +35,7 @@ pub struct Session {
 
 impl Session {
     /// The operator, in the environment that the commands are for.
-    async fn caller(&self) -> Result<Caller> {
+    pub(super) async fn caller(&self) -> Result<Caller> {
         let nobody = Caller::anonymous();
         let all: Vec<Environment> =
             self.app.db.read(&nobody, async |tx| environment::list_all(tx).await).await?;
@@ -85,6 +86,7 @@ pub async fn run(session: &Session, command: Manage) -> Result<Value> {
         Manage::Group(command) => groups(session, command).await,
         Manage::Role(command) => roles(session, command).await,
         Manage::Session(command) => sessions(session, command).await,
+        Manage::Administrator(command) => administrators::run(&session.app, command).await,
         Manage::Events => {
             let filter = event::Filter::default();
             session.read(async move |tx| listed(event::list(tx, &filter, &all()).await?)).await

@@ -1,9 +1,11 @@
 //! The command line: what the guide does by mouse, for scripts and operators.
 //!
-//! Every command prints JSON on stdout; notes and errors go to stderr.
+//! Every command prints JSON on stdout (the doctor on request); notes and errors go to stderr.
 
+mod administrators;
 mod args;
 mod commands;
+mod doctor;
 mod overrides;
 
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use clap::{Parser, Subcommand};
 
 pub use args::Manage;
 pub use commands::{Session, run};
+pub use doctor::{DoctorArgs, examine};
 pub use overrides::Overrides;
 
 /// The enterprise single sign-on service you run yourself.
@@ -41,6 +44,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Show the effective settings and where each comes from.
     Config,
+    /// Look for what keeps people from signing in by a connection; the exit code is 0 if all is well.
+    Doctor(DoctorArgs),
     /// Manage an installation.
     #[command(flatten)]
     Manage(Manage),

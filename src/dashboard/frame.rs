@@ -28,6 +28,8 @@ pub(super) enum Section {
     Environments,
     /// All administrators.
     Team,
+    /// Who changed what.
+    Audit,
     /// The one who is here.
     Account,
 }
@@ -68,6 +70,7 @@ const OF_INSTALLATION: &[Entry] = &[
         path: "environments",
     },
     Entry { section: Section::Team, label: "Team", icon: "team", path: "team" },
+    Entry { section: Section::Audit, label: "Audit trail", icon: "clock", path: "audit" },
     Entry { section: Section::Account, label: "Your account", icon: "account", path: "account" },
 ];
 
@@ -88,6 +91,11 @@ impl Frame<'_> {
 
     pub(super) fn of_installation(&self) -> &'static [Entry] {
         OF_INSTALLATION
+    }
+
+    /// Whether the administrator may open the page of this line.
+    pub(super) fn may_open(&self, entry: &Entry) -> bool {
+        entry.section != Section::Audit || self.administrator.role >= Role::Admin
     }
 
     /// Whether the page belongs to this line of the navigation.

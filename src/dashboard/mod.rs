@@ -3,9 +3,25 @@
 //! A page is a folder: the handler beside its template. A handler takes a [`Visit`] or a [`Place`],
 //! which only an administrator of the right role gets, calls one operation and renders.
 
+mod account;
+mod api_keys;
+mod audit;
+mod branding;
+mod confirm;
+mod connections;
+mod entrance;
+mod environments;
+mod events;
 mod frame;
 mod notice;
 mod organizations;
+mod overview;
+mod query;
+mod redirects;
+mod roles;
+mod sessions;
+mod settings;
+mod team;
 mod visit;
 
 use axum::Router;
@@ -29,7 +45,21 @@ const WAY: Option<Way> = Some(("/dashboard", "To the dashboard"));
 pub fn router(app: App) -> Router {
     let pages = Router::new()
         .route("/", get(home))
+        .merge(account::routes())
+        .merge(api_keys::routes())
+        .merge(audit::routes())
+        .merge(entrance::routes())
+        .merge(branding::routes())
+        .merge(environments::routes())
+        .merge(events::routes())
         .merge(organizations::routes())
+        .merge(overview::routes())
+        .merge(redirects::routes())
+        .merge(roles::routes())
+        .merge(settings::routes())
+        .merge(connections::routes())
+        .merge(sessions::routes())
+        .merge(team::routes())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::not_found());
     Router::new()
@@ -45,7 +75,7 @@ pub fn router(app: App) -> Router {
 async fn home(State(app): State<App>, visit: Visit<Read>) -> Result<Response, Refusal> {
     let environments = visit.environments(&app).await?;
     let path = match environments.first() {
-        Some(first) => format!("/dashboard/{}/organizations", first.id),
+        Some(first) => format!("/dashboard/{}/overview", first.id),
         None => "/dashboard/environments".to_owned(),
     };
     Ok(see_other(&path))

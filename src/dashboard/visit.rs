@@ -35,6 +35,8 @@ pub(super) trait Level: Send + Sync + 'static {
 pub(super) struct Read;
 /// Changing what belongs to an environment.
 pub(super) struct Write;
+/// Changing who administers, and seeing the audit trail.
+pub(super) struct Govern;
 
 impl Level for Read {
     const ROLE: Role = Role::Support;
@@ -94,6 +96,10 @@ impl From<crate::base::Error> for Closed {
     fn from(error: crate::base::Error) -> Self {
         Self::Refused(error.into())
     }
+}
+
+impl Level for Govern {
+    const ROLE: Role = Role::Admin;
 }
 
 impl<L: Level> FromRequestParts<App> for Visit<L> {

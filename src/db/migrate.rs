@@ -21,6 +21,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "dashboard",
         sql: include_str!("../../migrations/0002_dashboard.sql"),
     },
+    Migration {
+        version: 3,
+        name: "webhooks",
+        sql: include_str!("../../migrations/0003_webhooks.sql"),
+    },
 ];
 
 /// Brings the schema up to date.

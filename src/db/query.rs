@@ -59,13 +59,21 @@ impl Query {
     /// Adds a condition that the column holds the text somewhere, whatever the case, if there is one.
     pub fn and_contains(&mut self, column: &'static str, text: Option<&str>) -> &mut Self {
         if let Some(text) = text {
-            let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-            self.params.push(Cell::Text(format!("%{escaped}%")));
+            self.params.push(Cell::Text(pattern(text)));
             // Both sides in SQL: each engine has its own idea of lower case.
             let n = self.params.len();
             let _ = write!(self.sql, " AND lower({column}) LIKE lower(${n}) ESCAPE '!'");
         }
         self
+    }
+
+    /// Adds a condition in which `$?` is a pattern of `LIKE … ESCAPE '!'` that holds the text
+    /// somewhere, in lower case as SQL has it (`lower($?)`), if there is one.
+    pub fn and_like(&mut self, condition: &'static str, text: Option<&str>) -> &mut Self {
+        match text {
+            Some(text) => self.and(condition, pattern(text)),
+            None => self,
+        }
     }
 
     /// Adds the text that ends the query, such as ` ORDER BY priority`.
@@ -114,6 +122,14 @@ impl Query {
         let rows = self.fetch_all(tx).await?.into_iter().map(from_row).collect::<Result<_>>()?;
         Ok(request.page(rows, key))
     }
+}
+
+/// The pattern of `LIKE … ESCAPE '!'` that holds the text somewhere.
+fn pattern(text: &str) -> String {
+    // Texts of a database hold no NUL, and PostgreSQL refuses one.
+    let text = text.replace('\0', "\u{fffd}");
+    let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    format!("%{escaped}%")
 }
 
 impl From<&str> for Cell {

@@ -1,8 +1,9 @@
 //! API keys of an environment: the application's secret, and the OAuth client secret.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::field;
+use super::{audit, field};
 use crate::base::id::{ApiKeyId, EnvironmentId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::{Secret, SecretHash};
@@ -76,6 +77,8 @@ pub async fn create(tx: &mut Tx, new: &NewApiKey) -> Result<(ApiKey, Secret)> {
         ],
     )
     .await?;
+    let details = json!({ "name": key.name, "expires_at": key.expires_at });
+    audit::record(tx, "api_key.created", key.id.as_str(), details).await?;
     Ok((key, secret))
 }
 
@@ -127,7 +130,10 @@ pub async fn revoke(tx: &mut Tx, id: &str) -> Result<()> {
             &[tx.now().into(), (&tx.environment_id()).into(), id.into()],
         )
         .await?;
-    if changed == 0 { Err(Error::not_found("API Key", id)) } else { Ok(()) }
+    if changed == 0 {
+        return Err(Error::not_found("API Key", id));
+    }
+    audit::record(tx, "api_key.revoked", id, json!({})).await
 }
 
 fn from_row(mut row: Row) -> Result<ApiKey> {

@@ -1,9 +1,10 @@
 //! Groups of the identity provider on a connection, and the role that each gives.
 
 use serde::Serialize;
+use serde_json::json;
 
-use super::connection;
 use super::role::{self, Role};
+use super::{audit, connection};
 use crate::base::id::{ConnectionGroupId, ConnectionId, RoleId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::time::Timestamp;
@@ -100,7 +101,12 @@ pub async fn create(tx: &mut Tx, connection_id: &str, new: &NewGroup) -> Result<
             ],
         )
         .await?;
-    if stored == 0 { Err(exists()) } else { Ok(group) }
+    if stored == 0 {
+        return Err(exists());
+    }
+    let details = described(&group);
+    audit::record(tx, "connection_group.created", group.id.as_str(), details).await?;
+    Ok(group)
 }
 
 /// Changes a group.
@@ -115,6 +121,7 @@ pub async fn change(
 ) -> Result<ConnectionGroup> {
     let connection = connection::get(tx, connection_id).await?;
     let mut group = get(tx, connection_id, id).await?;
+    let before = described(&group);
     if let Some(idp_id) = &change.idp_id {
         group.idp_id.clone_from(idp_id);
     }
@@ -149,7 +156,19 @@ pub async fn change(
         ],
     )
     .await?;
+    let details = json!({ "before": before, "after": described(&group) });
+    audit::record(tx, "connection_group.updated", group.id.as_str(), details).await?;
     Ok(group)
+}
+
+/// What the audit trail shows of a group.
+fn described(group: &ConnectionGroup) -> serde_json::Value {
+    json!({
+        "connection_id": group.connection_id,
+        "idp_id": group.idp_id,
+        "name": group.name,
+        "role": group.role.slug,
+    })
 }
 
 /// Removes a group from a connection.
@@ -163,8 +182,9 @@ pub async fn delete(tx: &mut Tx, connection_id: &str, id: &str) -> Result<()> {
         "DELETE FROM connection_groups WHERE environment_id = $1 AND id = $2",
         &[(&tx.environment_id()).into(), (&group.id).into()],
     )
-    .await
-    .map(drop)
+    .await?;
+    let details = json!({ "before": described(&group) });
+    audit::record(tx, "connection_group.deleted", group.id.as_str(), details).await
 }
 
 /// One group of a connection.

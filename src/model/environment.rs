@@ -1,8 +1,9 @@
 //! Environments: each owns its keys, organizations, connections and everything below them.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{field, role};
+use super::{audit, field, role};
 use crate::base::id::EnvironmentId;
 use crate::base::redirect_uri::Rules;
 use crate::base::time::Timestamp;
@@ -64,7 +65,7 @@ impl Kind {
 }
 
 /// What can be chosen for an environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Settings {
     /// Whether a profile gets one role or all that its groups give.
@@ -73,6 +74,19 @@ pub struct Settings {
     pub public_client: bool,
     /// Who is asked whether to continue after the identity provider.
     pub signin_consent: SigninConsent,
+    /// Whether an organization's IT administrator may give roles to groups in the setup portal.
+    pub portal_group_mapping: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            role_mode: RoleMode::default(),
+            public_client: false,
+            signin_consent: SigninConsent::default(),
+            portal_group_mapping: true,
+        }
+    }
 }
 
 /// Whether a profile gets one role or several.
@@ -126,6 +140,8 @@ pub struct SettingsChange {
     pub public_client: Option<bool>,
     /// Who is asked whether to continue after the identity provider.
     pub signin_consent: Option<SigninConsent>,
+    /// Whether an organization's IT administrator may give roles to groups in the setup portal.
+    pub portal_group_mapping: Option<bool>,
 }
 
 const COLUMNS: &str = "id, name, kind, client_id, settings, created_at, updated_at";
@@ -165,6 +181,8 @@ pub async fn create(tx: &mut Tx, new: &NewEnvironment) -> Result<Environment> {
     .await?;
     tx.enter(&environment.id);
     role::create_first(tx).await?;
+    let details = json!({ "name": environment.name, "kind": environment.kind.as_str() });
+    audit::record(tx, "environment.created", environment.id.as_str(), details).await?;
     Ok(environment)
 }
 
@@ -229,6 +247,7 @@ pub async fn list_all(tx: &mut Tx) -> Result<Vec<Environment>> {
 /// [`Error::NotFound`] if it is gone, [`Error::Invalid`] if the name is empty or too long.
 pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
     let mut environment = current(tx).await?;
+    let before = json!({ "name": environment.name, "settings": environment.settings });
     if let Some(name) = &change.name {
         environment.name = field::name(name, 100)?;
     }
@@ -238,6 +257,7 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
             role_mode: change.role_mode.unwrap_or(old.role_mode),
             public_client: change.public_client.unwrap_or(old.public_client),
             signin_consent: change.signin_consent.unwrap_or(old.signin_consent),
+            portal_group_mapping: change.portal_group_mapping.unwrap_or(old.portal_group_mapping),
         };
     }
     environment.updated_at = tx.now();
@@ -252,6 +272,9 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
         ],
     )
     .await?;
+    let after = json!({ "name": environment.name, "settings": environment.settings });
+    let details = json!({ "before": before, "after": after });
+    audit::record(tx, "environment.updated", environment.id.as_str(), details).await?;
     Ok(environment)
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::audit;
 use crate::base::id::{EventId, OrganizationId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::time::Timestamp;
@@ -75,9 +76,10 @@ pub async fn record_change(
     previous: Option<Value>,
 ) -> Result<()> {
     let data = serde_json::to_string(data).map_err(Error::internal)?;
+    let actor_name = audit::actor_name(tx).await?;
     let caller = tx.caller();
     let mut context = serde_json::json!({
-        "actor": { "id": caller.actor_id, "source": caller.source.as_str(), "name": null },
+        "actor": { "id": caller.actor_id, "source": caller.source.as_str(), "name": actor_name },
     });
     if let Some(previous) = previous {
         context["previous_attributes"] = previous;
@@ -134,6 +136,81 @@ pub async fn list(tx: &mut Tx, filter: &Filter, request: &PageRequest) -> Result
     query.limit(request.limit + 1);
     let rows = query.fetch_all(tx).await?.into_iter().map(from_row).collect::<Result<_>>()?;
     Ok(request.page(rows, |event: &Event| event.id.to_string()))
+}
+
+/// The position of the newest event of the environment; all up to it are committed.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_one`].
+pub async fn newest_position(tx: &mut Tx) -> Result<i64> {
+    let environment_id = tx.environment_id();
+    tx.fetch_one(
+        "SELECT event_position FROM environments WHERE id = $1",
+        &[(&environment_id).into()],
+    )
+    .await?
+    .next()
+}
+
+/// The positions of the first and the last event from the one moment until before the other, if
+/// there are any.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_one`].
+pub async fn positions_between(
+    tx: &mut Tx,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Option<(i64, i64)>> {
+    let environment_id = tx.environment_id();
+    let mut row = tx
+        .fetch_one(
+            "SELECT min(position), max(position) FROM events
+             WHERE environment_id = $1 AND created_at >= $2 AND created_at < $3",
+            &[(&environment_id).into(), from.into(), until.into()],
+        )
+        .await?;
+    let (first, last): (Option<i64>, Option<i64>) = (row.next()?, row.next()?);
+    Ok(first.zip(last))
+}
+
+/// Events behind a position, up to another, with one of these names; the oldest first.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_all`].
+pub async fn between(
+    tx: &mut Tx,
+    (behind, last): (i64, i64),
+    names: &[String],
+    limit: usize,
+) -> Result<Vec<Event>> {
+    let mut query = Query::new(
+        "SELECT id, name, data, context, created_at, position FROM events WHERE environment_id = $1",
+        &[(&tx.environment_id()).into()],
+    );
+    query.and("position > $?", behind).and("position <= $?", last).and_in("name", names);
+    query.end(" ORDER BY position").limit(limit);
+    query.fetch_all(tx).await?.into_iter().map(from_row).collect()
+}
+
+/// The event with this id, if it is still kept.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_all`].
+pub async fn find(tx: &mut Tx, id: &EventId) -> Result<Option<Event>> {
+    let environment_id = tx.environment_id();
+    tx.fetch_optional(
+        "SELECT id, name, data, context, created_at, position FROM events
+         WHERE environment_id = $1 AND id = $2",
+        &[(&environment_id).into(), id.into()],
+    )
+    .await?
+    .map(from_row)
+    .transpose()
 }
 
 /// Forgets events that were recorded before `moment`, at the most `limit`. Goes through all

@@ -1,7 +1,7 @@
 //! The names of events.
 
 /// All names of WorkOS's events, because consumers filter by what they know from there, and
-/// `profile.updated`, which is ours. In the order of bytes.
+/// `profile.updated` and `webhook_endpoint.…`, which are ours. In the order of bytes.
 const NAMES: &[&str] = &[
     "action.authentication.denied",
     "action.user_registration.denied",
@@ -115,6 +115,38 @@ const NAMES: &[&str] = &[
     "waitlist_user.approved",
     "waitlist_user.created",
     "waitlist_user.denied",
+    "webhook_endpoint.disabled",
+    "webhook_endpoint.test",
+];
+
+/// The names of the events that are recorded here, for people to choose from.
+pub const OURS: &[&str] = &[
+    "authentication.sso_failed",
+    "authentication.sso_started",
+    "authentication.sso_succeeded",
+    "authentication.sso_timed_out",
+    "connection.activated",
+    "connection.deactivated",
+    "connection.deleted",
+    "organization.created",
+    "organization.deleted",
+    "organization.updated",
+    "organization_domain.created",
+    "organization_domain.deleted",
+    "organization_domain.updated",
+    "organization_domain.verification_failed",
+    "organization_domain.verified",
+    "organization_role.created",
+    "organization_role.deleted",
+    "organization_role.updated",
+    "permission.created",
+    "permission.deleted",
+    "permission.updated",
+    "profile.updated",
+    "role.created",
+    "role.deleted",
+    "role.updated",
+    "webhook_endpoint.disabled",
 ];
 
 /// Whether an event can have this name.
@@ -130,6 +162,7 @@ mod tests {
     fn the_names_are_sorted_so_that_each_is_found() {
         assert!(NAMES.is_sorted());
         assert!(NAMES.iter().all(|name| is_known(name)));
+        assert!(OURS.iter().all(|name| is_known(name)));
         assert!(!is_known("connection.exploded"));
     }
 }

@@ -1,11 +1,12 @@
 //! Redirect URIs: where an application may have its people sent back to.
 
 use serde::Serialize;
+use serde_json::json;
 
-use super::environment;
+use super::{audit, environment};
 use crate::base::id::RedirectUriId;
 use crate::base::page::{Page, PageRequest};
-use crate::base::redirect_uri::{check_registration, has_wildcard, matches};
+use crate::base::redirect_uri::{check_registration, has_wildcard, matches, matches_origin};
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
 use crate::db::{Query, Row, Tx};
@@ -44,10 +45,13 @@ pub async fn create(tx: &mut Tx, uri: &str) -> Result<RedirectUri> {
     check_registration(uri, environment.kind.redirect_rules())?;
     check_count(tx).await?;
     let is_default = !has_wildcard(uri) && find_default(tx).await?.is_none();
-    insert(tx, uri, is_default).await?.ok_or_else(|| {
+    let created = insert(tx, uri, is_default).await?.ok_or_else(|| {
         let message = format!("Redirect URI '{uri}' already exists.");
         Error::conflict("redirect_uri_already_exists", message)
-    })
+    })?;
+    let details = json!({ "uri": uri, "default": is_default });
+    audit::record(tx, "redirect_uri.created", created.id.as_str(), details).await?;
+    Ok(created)
 }
 
 /// The redirect URI with this id.
@@ -106,6 +110,26 @@ pub async fn find_match(tx: &mut Tx, requested: &str) -> Result<Option<RedirectU
     Ok(None)
 }
 
+/// Whether a redirect URI is registered on this origin, such as `https://app.example.com`.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_all`].
+pub async fn has_origin(tx: &mut Tx, origin: &str) -> Result<bool> {
+    let rows = tx
+        .fetch_all(
+            "SELECT uri FROM redirect_uris WHERE environment_id = $1",
+            &[(&tx.environment_id()).into()],
+        )
+        .await?;
+    for mut row in rows {
+        if matches_origin(&row.next::<String>()?, origin) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The redirect URI that is used where a request names none.
 ///
 /// # Errors
@@ -154,6 +178,7 @@ pub async fn make_default(tx: &mut Tx, id: &RedirectUriId) -> Result<RedirectUri
         &[tx.now().into(), (&environment_id).into(), id.into()],
     )
     .await?;
+    audit::record(tx, "redirect_uri.made_default", id.as_str(), json!({ "uri": uri.uri })).await?;
     get(tx, id).await
 }
 
@@ -177,7 +202,7 @@ pub async fn delete(tx: &mut Tx, id: &RedirectUriId) -> Result<()> {
         &[(&tx.environment_id()).into(), id.into()],
     )
     .await?;
-    Ok(())
+    audit::record(tx, "redirect_uri.deleted", id.as_str(), json!({ "uri": uri.uri })).await
 }
 
 /// Adds the row, unless the URI is there already.

@@ -7,8 +7,10 @@
 //! decompression; answers are cut off at a number of bytes and a deadline.
 
 mod address;
+mod certificate;
 mod error;
 mod pool;
+mod probe;
 mod resolver;
 #[cfg(test)]
 mod tests;
@@ -35,8 +37,10 @@ use url::{Host, Position, Url};
 use crate::config;
 
 use address::{AllowList, special_class};
+pub use certificate::Certificate;
 pub use error::{Error, SetupError, TlsCause};
 use pool::{Connection, Key, Pool, Slot};
+pub use probe::{NotReached, Reached, Stage};
 pub use resolver::{FixedNames, Resolver};
 use tls::Tls;
 pub use tls::is_ca_pem;
@@ -274,9 +278,9 @@ impl Outbound {
         finish(slot, fresh, answer, request).await
     }
 
-    /// Opens a connection to a vetted address.
-    async fn connect(&self, request: &Request) -> Result<Connection, Error> {
-        let url = &request.url;
+    /// The addresses of a URL's host, all of them vetted, and the name for its certificate.
+    async fn targets(&self, url: &Url) -> Result<(Vec<IpAddr>, ServerName<'static>), Error> {
+        self.vet_url(url)?;
         let port = url.port_or_known_default().ok_or(Error::HostInvalid)?;
         let (addresses, name) = match url.host().ok_or(Error::HostInvalid)? {
             Host::Ipv4(address) => (vec![address.into()], ServerName::IpAddress(address.into())),
@@ -290,6 +294,14 @@ impl Outbound {
         for address in &addresses {
             self.vet_address(url, *address, port)?;
         }
+        Ok((addresses, name))
+    }
+
+    /// Opens a connection to a vetted address.
+    async fn connect(&self, request: &Request) -> Result<Connection, Error> {
+        let url = &request.url;
+        let port = url.port_or_known_default().ok_or(Error::HostInvalid)?;
+        let (addresses, name) = self.targets(url).await?;
         let opening = async {
             let stream = connect_any(&addresses, port).await?;
             if url.scheme() != "https" {

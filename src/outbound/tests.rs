@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{self, ServerConfig, pki_types::PrivateKeyDer};
 use url::Url;
 
 use super::{
-    Error, FixedNames, Limits, Outbound, Request, Resolver, Response, SetupError, TlsCause,
+    Error, FixedNames, Limits, Outbound, Request, Resolver, Response, SetupError, Stage, TlsCause,
 };
 use crate::config;
 
@@ -543,4 +543,30 @@ async fn dsc_20_a_proxy_in_the_environment_is_not_used() {
     // The client reads no environment at all: that is a lint (`clippy.toml`) and this a reminder.
     let source = concat!(include_str!("mod.rs"), include_str!("tls.rs"), include_str!("pool.rs"));
     assert!(!source.contains("env::var") && !source.to_lowercase().contains("http_proxy"));
+}
+
+#[tokio::test]
+async fn dsc_07_10_a_probe_keeps_the_rules_of_a_request_and_sends_nothing() {
+    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+    let names = FixedNames::default()
+        .with("mixed.example", &[ip("93.184.216.34"), ip("10.0.0.1")])
+        .with("metadata.example", &[ip("169.254.169.254")])
+        .with("here.example", &[ip("127.0.0.1")]);
+    let strict = named(&[], names.clone());
+    for (text, stage, error) in [
+        ("https://mixed.example/", Stage::Rules, Error::AddressBlocked("private")),
+        ("https://metadata.example/", Stage::Rules, Error::AddressBlocked("link_local")),
+        ("https://here.example/", Stage::Rules, Error::AddressBlocked("loopback")),
+        ("https://127.0.0.1/", Stage::Rules, Error::AddressBlocked("loopback")),
+        ("http://mixed.example/", Stage::Rules, Error::SchemeNotAllowed),
+        ("https://u:p@mixed.example/", Stage::Rules, Error::UserinfoNotAllowed),
+        ("https://unknown.example/", Stage::Dns, Error::Dns),
+    ] {
+        let failed = strict.probe(&url(text), None).await.unwrap_err();
+        assert_eq!((failed.stage, failed.error), (stage, error), "{text}");
+    }
+    let (address, _) = answering(OK).await;
+    let open = named(&["127.0.0.1"], names);
+    let text = format!("http://here.example:{}/", address.port());
+    assert_eq!(open.probe(&url(&text), None).await.unwrap().addresses, 1);
 }

@@ -1,14 +1,22 @@
 //! TLS settings: which roots are trusted, and for which requests.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use quick_cache::sync::Cache;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 
+use super::certificate::Certificate;
 use super::error::{Error, SetupError, TlsCause};
 
 /// How many settings with extra certification authorities of their own are kept ready.
@@ -40,12 +48,96 @@ impl Tls {
         if let Some(config) = self.with_extra.get(pem) {
             return Ok(config.into());
         }
-        let mut roots = self.roots.clone();
-        add_pem(&mut roots, pem.as_bytes()).map_err(|_| Error::Tls(TlsCause::BadExtraCa))?;
+        let roots = self.roots(Some(pem))?;
         let config = Arc::new(config(roots).map_err(|_| Error::Tls(TlsCause::Other))?);
         self.with_extra.insert(Arc::clone(pem), Arc::clone(&config));
         Ok(config.into())
     }
+}
+
+impl Tls {
+    fn roots(&self, extra_ca: Option<&Arc<str>>) -> Result<RootCertStore, Error> {
+        let mut roots = self.roots.clone();
+        if let Some(pem) = extra_ca {
+            add_pem(&mut roots, pem.as_bytes()).map_err(|_| Error::Tls(TlsCause::BadExtraCa))?;
+        }
+        Ok(roots)
+    }
+
+    /// The settings of [`Tls::connector`] for one handshake, and a witness that has seen the
+    /// certificate afterwards, also a refused one.
+    pub(super) fn witnessed(
+        &self,
+        extra_ca: Option<&Arc<str>>,
+    ) -> Result<(ClientConfig, Arc<Witness>), Error> {
+        let roots = Arc::new(self.roots(extra_ca)?);
+        let strict = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+        // Without a single root nobody is known.
+        let strict = strict.map_err(|_| Error::Tls(TlsCause::UnknownIssuer))?;
+        let witness = Arc::new(Witness { strict, seen: Mutex::new(None) });
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|_| Error::Tls(TlsCause::Other))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok((config, witness))
+    }
+}
+
+/// Decides nothing: hands everything to the usual verifier, and remembers what it was shown.
+#[derive(Debug)]
+pub(super) struct Witness {
+    strict: Arc<WebPkiServerVerifier>,
+    seen: Mutex<Option<Certificate>>,
+}
+
+impl Witness {
+    /// The certificate that came, if it can be read.
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Certificate::parse(end_entity);
+        self.strict.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.strict.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.strict.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.strict.supported_verify_schemes()
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 /// Whether the text is at least one PEM certificate that can serve as a root, and nothing broken.
@@ -81,8 +173,7 @@ fn native_roots() -> &'static RootCertStore {
 }
 
 fn config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_root_certificates(roots)
         .with_no_client_auth();

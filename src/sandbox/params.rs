@@ -15,6 +15,11 @@ impl Params {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Every value of a parameter, also empty ones, in their order.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
+    }
+
     /// The value of a parameter, as a text of its own.
     pub(super) fn owned(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)

@@ -114,6 +114,20 @@ pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Res
     Ok(Saved { connection, notes, warnings })
 }
 
+/// Ends a rotation: the next client secret becomes the present one, which is forgotten.
+///
+/// # Errors
+///
+/// As [`connection::promote_next_client_secret`].
+pub async fn promote_next_client_secret(app: &App, caller: &Caller, id: &str) -> Result<()> {
+    let sealer = Arc::clone(&app.sealer);
+    let id = id.to_owned();
+    let write = async move |tx: &mut crate::db::Tx| {
+        connection::promote_next_client_secret(tx, &id, &sealer).await
+    };
+    app.db.write(caller, write).await.map(drop)
+}
+
 /// Switches the connection on or off, where that is asked for.
 async fn switch(
     tx: &mut crate::db::Tx,
@@ -192,8 +206,24 @@ fn model_change(
     let Some(entered) = &change.oidc else { return Ok(wanted) };
     wanted.client_secret = entered.client_secret.clone();
     wanted.next_client_secret = entered.next_client_secret.clone();
+    if goes_elsewhere(current, found) {
+        // What was proved to the one identity provider must never be shown to another: its token
+        // endpoint would learn the secret.
+        if entered.client_secret.is_none() {
+            let message = "This is another identity provider: enter its client secret as well.";
+            return Err(Error::invalid("client_secret_needed", "oidc.client_secret", message));
+        }
+        wanted.next_client_secret.get_or_insert(None);
+    }
     wanted.settings = settings(current, entered, found)?;
     Ok(wanted)
+}
+
+/// Whether another identity provider was found than the one that the stored secrets are for.
+fn goes_elsewhere(current: &Connection, found: &Found) -> bool {
+    let known = current.settings.as_ref().map(|Settings::Oidc(settings)| &settings.issuer);
+    let has_secret = current.has_client_secret() || current.has_next_client_secret();
+    has_secret && found.discovered.as_ref().is_some_and(|it| Some(&it.issuer) != known)
 }
 
 /// The policy with the members that were entered, if any were.
@@ -238,6 +268,10 @@ fn settings(current: &Connection, entered: &Oidc, found: &Found) -> Result<Optio
         members.insert("discovery_endpoint".to_owned(), found.discovery_endpoint.as_str().into());
         members.insert("issuer".to_owned(), found.issuer.as_str().into());
         members.insert("signing_algorithm".to_owned(), found.signing_algorithm.clone());
+    }
+    if entered.client_secret.is_some() {
+        // What was known of the old secret says nothing of the new one.
+        members.remove("client_secret_expires_at");
     }
     for (name, value) in &entered.more {
         if FOUND_OUT.contains(&name.as_str()) {

@@ -5,7 +5,11 @@ use crate::app::App;
 use crate::base::time::Timestamp;
 use crate::base::{Caller, Result};
 use crate::db::Tx;
-use crate::model::{access_token, authorization_code, event, sso_session};
+use crate::model::administrator::{self, attempt, link, passkey};
+use crate::model::{
+    access_token, audit, authorization_code, environment, event, overview, setup_link, sso_session,
+    webhook_delivery,
+};
 
 /// How many rows one unit ends or forgets.
 const BATCH: i64 = 500;
@@ -31,6 +35,46 @@ pub async fn time_out(app: &App) -> Result<usize> {
     }
 }
 
+/// Counts the logins of hours that are over, and looks for connections that need attention, for the
+/// overview of each environment.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
+pub async fn take_stock(app: &App) -> Result<()> {
+    let nobody = Caller::anonymous();
+    let environments = app.db.read(&nobody, async |tx| environment::list_all(tx).await).await?;
+    for id in environments.into_iter().map(|environment| environment.id) {
+        let counted = id.clone();
+        while app
+            .db
+            .write(&nobody, {
+                let counted = counted.clone();
+                async move |tx| overview::count(tx, &counted).await
+            })
+            .await?
+        {}
+        // Looking is a long read, so it is no part of the unit that writes.
+        let looked = id.clone();
+        let found = app
+            .db
+            .read(&nobody, async move |tx| {
+                if overview::is_attention_due(tx, &looked).await? {
+                    overview::find_attention(tx, &looked).await.map(Some)
+                } else {
+                    Ok(None)
+                }
+            })
+            .await?;
+        if let Some(found) = found {
+            app.db
+                .write(&nobody, async move |tx| overview::keep_attention(tx, &id, &found).await)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
 /// Forgets codes, tokens, attempts and events whose time is over; returns how many rows.
 ///
 /// # Errors
@@ -40,11 +84,19 @@ pub async fn purge(app: &App) -> Result<u64> {
     let now = app.clock.now();
     let ago = |ms: i64| now.plus_ms(-ms);
     let mut purged = 0;
-    let plan: [(Kind, Timestamp); 4] = [
+    let plan: [(Kind, Timestamp); 12] = [
         (Kind::Codes, ago(authorization_code::MEMORY_MS)),
         (Kind::Tokens, ago(authorization_code::MEMORY_MS)),
         (Kind::Sessions, ago(app.config.sso_session_retention_days * DAY_MS)),
         (Kind::Events, ago(app.config.event_retention_days * DAY_MS)),
+        (Kind::Deliveries, ago(app.config.event_retention_days * DAY_MS)),
+        (Kind::AdministratorSessions, now),
+        (Kind::Links, now),
+        (Kind::Challenges, now),
+        (Kind::Attempts, ago(attempt::MEMORY_MS)),
+        (Kind::SetupSessions, now),
+        (Kind::SetupLinks, ago(app.config.audit_retention_days * DAY_MS)),
+        (Kind::Audit, ago(app.config.audit_retention_days * DAY_MS)),
     ];
     for (kind, before) in plan {
         loop {
@@ -58,7 +110,9 @@ pub async fn purge(app: &App) -> Result<u64> {
             }
         }
     }
-    Ok(purged)
+    let before = ago(app.config.sso_session_retention_days * DAY_MS);
+    let forget = async move |tx: &mut Tx| overview::purge(tx, before).await;
+    Ok(purged + app.db.write(&Caller::anonymous(), forget).await?)
 }
 
 #[derive(Clone, Copy)]
@@ -67,6 +121,14 @@ enum Kind {
     Tokens,
     Sessions,
     Events,
+    Deliveries,
+    AdministratorSessions,
+    Links,
+    Challenges,
+    Attempts,
+    SetupSessions,
+    SetupLinks,
+    Audit,
 }
 
 impl Kind {
@@ -76,6 +138,14 @@ impl Kind {
             Self::Tokens => access_token::purge(tx, before, BATCH).await,
             Self::Sessions => sso_session::purge(tx, before, BATCH).await,
             Self::Events => event::purge(tx, before, BATCH).await,
+            Self::Deliveries => webhook_delivery::purge(tx, before, BATCH).await,
+            Self::AdministratorSessions => administrator::purge_sessions(tx, before, BATCH).await,
+            Self::Links => link::purge(tx, before, BATCH).await,
+            Self::Challenges => passkey::purge_challenges(tx, before, BATCH).await,
+            Self::Attempts => attempt::purge(tx, before, BATCH).await,
+            Self::SetupSessions => setup_link::purge_sessions(tx, before, BATCH).await,
+            Self::SetupLinks => setup_link::purge(tx, before, BATCH).await,
+            Self::Audit => audit::purge(tx, before, BATCH).await,
         }
     }
 }

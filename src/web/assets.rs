@@ -34,6 +34,10 @@ static STYLE: LazyLock<Asset> = LazyLock::new(|| {
 static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("app", "js", "text/javascript; charset=utf-8", include_str!("assets/app.js"))
 });
+static PASSKEY: LazyLock<Asset> = LazyLock::new(|| {
+    let content = include_str!("assets/passkey.js");
+    Asset::new("passkey", "js", "text/javascript; charset=utf-8", content)
+});
 static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("assets/icon.svg")));
 
@@ -45,6 +49,11 @@ pub fn style_path() -> &'static str {
 /// The path of the script.
 pub fn script_path() -> &'static str {
     &SCRIPT.path
+}
+
+/// The path of the script for passkeys.
+pub fn passkey_path() -> &'static str {
+    &PASSKEY.path
 }
 
 /// The path of the icon.
@@ -59,7 +68,7 @@ pub fn router() -> Router {
 
 async fn asset(Path(name): Path<String>) -> Response {
     let path = format!("/assets/{name}");
-    let known = [&STYLE, &SCRIPT, &ICON].into_iter().find(|asset| asset.path == path);
+    let known = [&STYLE, &SCRIPT, &PASSKEY, &ICON].into_iter().find(|asset| asset.path == path);
     match known {
         Some(asset) => {
             let mut response = page::file(asset.content_type, asset.content);

@@ -36,3 +36,19 @@ pub fn depart(app: &App, headers: &HeaderMap, begun: &Begun) -> Response {
     cookies::set(app, &mut response, &flow_cookie(&begun.session_id), value);
     response
 }
+
+/// The answer to a form that leads to another site: a page that goes there by itself. Browsers
+/// apply `form-action` to the redirects after a form, so a redirect would be stopped.
+pub fn leave(departing: Response, location: &str) -> Response {
+    let link = page::escape(location);
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>One moment</title>\
+         <meta http-equiv=\"refresh\" content=\"0; url={link}\"></head><body>\
+         <p>You are being taken to the identity provider. <a href=\"{link}\">Go on</a></p></body></html>"
+    );
+    let mut response = page::body(http::StatusCode::OK, "text/html; charset=utf-8", html);
+    for cookie in departing.headers().get_all(http::header::SET_COOKIE) {
+        response.headers_mut().append(http::header::SET_COOKIE, cookie.clone());
+    }
+    response
+}

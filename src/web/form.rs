@@ -1,9 +1,9 @@
 //! What comes back from a form, and what a form shows when it was not accepted.
 
-use axum::body::to_bytes;
-use axum::extract::{FromRequest, Request};
-use http::StatusCode;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRequest, Multipart, Request};
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 
 use super::csrf::{self, Face};
 use super::refusal::Refusal;
@@ -29,23 +29,56 @@ impl FromRequest<App> for Form {
             return Err(Refusal::forged());
         }
         let (parts, body) = request.into_parts();
-        let bytes = to_bytes(body, MAX_BYTES).await.map_err(|_| Refusal {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            title: "Too much at once",
-            sentence: "The form is larger than a form of ours can be.".to_owned(),
-        })?;
+        let bytes = to_bytes(body, MAX_BYTES).await.map_err(|_| Refusal::too_large())?;
         let form = Self { pairs: url::form_urlencoded::parse(&bytes).into_owned().collect() };
-        let face = parts.extensions.get::<Face>().copied().ok_or_else(Refusal::forged)?;
-        if csrf::is_ours(app, face, &parts.headers, form.text("csrf")) {
-            Ok(form)
-        } else {
-            tracing::warn!(reason = "csrf", path = parts.uri.path(), "a form was not ours");
-            Err(Refusal::forged())
+        form.check(app, &parts)
+    }
+}
+
+/// A form with a file, under the same check.
+#[derive(Debug)]
+pub struct Upload {
+    /// Its fields.
+    pub form: Form,
+    /// The file, if one was chosen.
+    pub file: Option<Bytes>,
+}
+
+impl FromRequest<App> for Upload {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts.clone(), body);
+        let read = Multipart::from_request(request, app).await;
+        let mut multipart = read.map_err(|_| Refusal::forged())?;
+        let (mut pairs, mut file) = (Vec::new(), None);
+        while let Some(part) = multipart.next_field().await.map_err(|_| Refusal::too_large())? {
+            let name = part.name().unwrap_or_default().to_owned();
+            let is_file = part.file_name().is_some();
+            let content = part.bytes().await.map_err(|_| Refusal::too_large())?;
+            if is_file {
+                file = Some(content).filter(|content| !content.is_empty());
+            } else {
+                pairs.push((name, String::from_utf8_lossy(&content).into_owned()));
+            }
         }
+        let form = Form { pairs }.check(app, &parts)?;
+        Ok(Self { form, file })
     }
 }
 
 impl Form {
+    /// Lets it through if it comes from a page that we made for this browser.
+    fn check(self, app: &App, parts: &Parts) -> Result<Self, Refusal> {
+        let face = parts.extensions.get::<Face>().copied().ok_or_else(Refusal::forged)?;
+        if csrf::is_ours(app, face, &parts.headers, self.text("csrf")) {
+            return Ok(self);
+        }
+        tracing::warn!(reason = "csrf", path = parts.uri.path(), "a form was not ours");
+        Err(Refusal::forged())
+    }
+
     /// The value of a field without the white space around it; empty if it was not sent.
     pub fn text(&self, name: &str) -> &str {
         self.raw(name).trim()

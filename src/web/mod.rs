@@ -2,11 +2,14 @@
 //! headers, cookies, forms, who the browser is.
 
 pub mod assets;
+pub mod brand;
 pub mod browser;
 pub mod cookies;
 pub mod csrf;
 pub mod departure;
 pub mod form;
+#[cfg(test)]
+mod inspection;
 pub mod page;
 pub mod pager;
 pub mod refusal;

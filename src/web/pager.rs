@@ -54,7 +54,9 @@ impl Pager {
 pub fn request(query: &str) -> PageRequest {
     let find = |wanted: &str| {
         let mut pairs = parse(query.as_bytes());
-        pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+        // No id has a NUL, and PostgreSQL refuses one.
+        let found = pairs.find(|(name, value)| name == wanted && !value.contains('\0'));
+        found.map(|(_, value)| value.into_owned())
     };
     let request = PageRequest { limit: ROWS, ..PageRequest::default() };
     match (find("after"), find("before"), find("last")) {

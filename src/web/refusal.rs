@@ -36,6 +36,16 @@ impl Refusal {
         Self { status: StatusCode::FORBIDDEN, title: "Not allowed", sentence: sentence.into() }
     }
 
+    /// More was sent than a form of ours can hold.
+    pub fn too_large() -> Self {
+        Self {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            title: "Too much at once",
+            sentence: "What was sent is larger than a form of ours can be. Nothing was changed."
+                .to_owned(),
+        }
+    }
+
     /// The form does not come from a page that we made for this browser.
     pub fn forged() -> Self {
         Self::denied(
@@ -58,6 +68,11 @@ impl From<Error> for Refusal {
             Error::Conflict { message, .. } => Self {
                 status: StatusCode::CONFLICT,
                 title: "That does not work",
+                sentence: message,
+            },
+            Error::RateLimited { message } => Self {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                title: "Not so fast",
                 sentence: message,
             },
             Error::Unavailable(_) => {

@@ -70,6 +70,7 @@ impl Fixture for World {
             dns,
             upstream: Upstream::new(outbound, clock.clone()),
             authorize_rate: Arc::new(vestibule::base::rate::Limiter::new(1000)),
+            doctor_rate: Arc::new(vestibule::base::rate::Limiter::new(20)),
         };
         let router = vestibule::api::router(app.clone());
         let key = new_environment(&app, Kind::Sandbox).await;

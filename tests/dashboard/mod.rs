@@ -1,4 +1,13 @@
 //! The dashboard, page by page, as a browser without scripts uses it.
 
+mod application;
+mod branding;
+mod connections;
+mod entrance;
 mod face;
+mod matrix;
 mod organizations;
+mod overview;
+mod passkeys;
+mod roles;
+mod team;

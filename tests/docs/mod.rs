@@ -4,6 +4,7 @@
 
 mod configuration;
 mod coverage;
+mod doctor;
 mod failures;
 mod guide;
 mod names;

@@ -9,6 +9,7 @@ use axum::routing::post;
 use serde_json::json;
 use tokio::net::TcpListener;
 use vestibule::base::time::Clock;
+use vestibule::model::administrator::Role;
 
 use super::npm::node;
 use super::process::{Process, run, vestibule};
@@ -26,12 +27,16 @@ async fn drive(file: &str) {
         .unwrap_or_else(|said| panic!("{said}\nit said:\n{}", demo.stderr()));
 }
 
-/// Runs a file with a service whose clock it holds.
-async fn drive_with_a_clock(file: &str) {
+/// Runs a file with a service inside the test: it holds the clock, and administrators are signed in
+/// already.
+async fn drive_world(file: &str) {
     let world = World::on(TestDb::sqlite()).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut demo = world.demo.to_json();
     demo["control"] = json!(format!("http://{}", listener.local_addr().unwrap()));
+    for role in [Role::Admin, Role::Developer, Role::Support] {
+        demo["sessions"][role.as_str()] = json!(world.staff_session(role).await.expose());
+    }
     let control =
         Router::new().route("/advance/{ms}", post(advance)).with_state(world.clock.clone());
     let control = tokio::spawn(async move { axum::serve(listener, control).await });
@@ -62,12 +67,32 @@ async fn csr_14_dsh_06_whoever_signs_in_sees_sound_pages() {
 
 #[tokio::test]
 async fn whoever_comes_too_late_is_told_so() {
-    drive_with_a_clock("late").await;
+    drive_world("late").await;
+}
+
+#[tokio::test]
+async fn dsh_05_what_a_hostile_identity_provider_says_is_text() {
+    drive("hostile").await;
 }
 
 #[tokio::test]
 async fn dsh_08_the_watch_over_the_pages_sees_what_it_should() {
     drive("watch").await;
+}
+
+#[tokio::test]
+async fn administrators_get_in_by_links_and_passwords() {
+    drive("entrance").await;
+}
+
+#[tokio::test]
+async fn dsh_08_every_page_of_the_dashboard_is_sound() {
+    drive_world("pages").await;
+}
+
+#[tokio::test]
+async fn dsh_08_12_forms_keep_what_was_typed_and_pages_cannot_be_framed() {
+    drive_world("forms").await;
 }
 
 #[test]

@@ -71,6 +71,28 @@ async fn an_unknown_setting_refuses_to_start_and_the_nearest_one_is_named() {
 }
 
 #[tokio::test]
+async fn administrators_are_invited_and_recovered_by_command() {
+    let folder = Folder::new();
+    let mut service = Service::first_start(folder.path(), &[]).await;
+    let administrator = |words: &[&str]| {
+        let mut all = vec!["administrator"];
+        all.extend(words);
+        run(service.command(&all))
+    };
+    let link = administrator(&["link"]).await.json();
+    assert!(link["url"].as_str().unwrap().contains("/dashboard/first-run?token="), "{link}");
+    let invited = administrator(&["invite", "Dev@staff.example", "--role", "support"]).await.json();
+    assert_eq!(invited["email"], "dev@staff.example");
+    let token = invited["url"].as_str().unwrap().split_once("token=").unwrap().1.to_owned();
+    let listed = administrator(&["list"]).await;
+    assert_eq!(listed.json()["invitations"][0]["role"], "support");
+    assert!(!listed.stdout.contains(&token), "a link is shown once: {listed:?}");
+    let nobody = administrator(&["recover", "nobody@staff.example"]).await;
+    assert!(nobody.failure().contains("Administrator not found"), "{nobody:?}");
+    assert!(service.process.terminate().await.success());
+}
+
+#[tokio::test]
 async fn the_first_start_makes_everything_and_the_second_one_only_serves() {
     let folder = Folder::new();
     let mut service = Service::first_start(folder.path(), &[]).await;
@@ -91,7 +113,9 @@ async fn the_first_start_makes_everything_and_the_second_one_only_serves() {
     let key = std::fs::read(data.join("vestibule.key")).unwrap();
     service.start_again().await;
     assert!(service.process.terminate().await.success());
-    assert_eq!(service.process.rest().await, Vec::<String>::new());
+    let again = service.process.rest().await.join("\n");
+    assert!(again.contains("/dashboard/first-run?token="), "shown while nobody used it: {again}");
+    assert!(!again.contains("(shown this once)"), "{again}");
     assert_eq!(std::fs::read(data.join("vestibule.key")).unwrap(), key);
     let log = service.process.stderr();
     assert!(log.contains("stopped"), "{log}");
@@ -179,6 +203,10 @@ async fn the_guide_by_command_line_ends_with_a_login() {
     let connection_id = text(&connection, "id");
     okta.allow(text(&connection, "redirect_uri"));
     typed(&["role", "create", "engineer", "Engineer"]).await.json();
+    let healthy = typed(&["doctor", connection_id]).await;
+    assert!(healthy.status.success(), "{healthy:?}");
+    assert!(healthy.stdout.contains("All is well"), "{healthy:?}");
+
     let group = ["group", "create", connection_id, "Engineering", "--role", "engineer"];
     typed(&group).await.json();
 
@@ -207,6 +235,15 @@ async fn the_guide_by_command_line_ends_with_a_login() {
     let session = typed(&["session", "show", text(&sessions["data"][0], "id")]).await.json();
     assert_eq!(session["status"], "success");
     let events = typed(&["events"]).await.json();
+    okta.forbid_all();
+    let ill = typed(&["doctor", connection_id]).await;
+    assert_eq!(ill.status.code(), Some(1), "{ill:?}");
+    assert!(ill.stdout.contains("redirect_uri_not_registered"), "{ill:?}");
+    assert!(ill.stdout.contains("Sign-in redirect URIs"), "{ill:?}");
+    let report = typed(&["doctor", connection_id, "--json"]).await;
+    let report: Value = serde_json::from_str(&report.stdout).unwrap();
+    assert_eq!(report["healthy"], false);
+
     let of_it = |event: &&Value| event["event"] == "connection.activated";
     assert_eq!(events["data"].as_array().unwrap().iter().filter(of_it).count(), 1);
     typed(&["connection", "deactivate", connection_id]).await.json();
@@ -291,6 +328,10 @@ async fn the_demo_says_where_everything_is_in_one_line() {
         assert!(!text(user, "password").is_empty());
         assert!(!user["groups"].as_array().unwrap().is_empty());
     }
+    let admin = &sandbox["admin"];
+    assert_eq!(text(admin, "email"), "admin@acme.example");
+    assert!(!text(admin, "password").is_empty());
+    assert_eq!(text(sandbox, "admin_url"), format!("{issuer}/admin"));
     let discovered = crate::support::http::Request::get(&endpoint.parse().unwrap()).send().await;
     assert_eq!(discovered.json()["issuer"], issuer);
     assert!(demo.terminate().await.success());

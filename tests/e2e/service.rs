@@ -214,6 +214,12 @@ impl Okta {
     pub fn allow(&self, callback: &str) {
         self.tenant.add_redirect_uri(&self.credentials.client_id, callback).unwrap();
     }
+
+    /// Lets it no longer.
+    pub fn forbid_all(&self) {
+        let client_id = &self.credentials.client_id;
+        self.tenant.edit_app(client_id, |app| app.redirect_uris.clear()).unwrap();
+    }
 }
 
 impl Drop for Okta {

@@ -182,6 +182,11 @@ impl Browser {
         ours.map(|(_, name)| name.clone()).collect()
     }
 
+    /// The value of a cookie of an origin.
+    pub fn cookie(&self, url: &Url, name: &str) -> Option<String> {
+        self.cookies.get(&(url.origin().ascii_serialization(), name.to_owned())).cloned()
+    }
+
     /// Keeps a cookie, as if an answer had set it.
     pub fn keep(&mut self, url: &Url, name: &str, value: &str) {
         let origin = url.origin().ascii_serialization();

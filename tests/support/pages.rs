@@ -4,6 +4,7 @@
 use url::Url;
 
 use vestibule::base::Caller;
+use vestibule::base::secret::Secret;
 use vestibule::model::administrator::{self, NewAdministrator, Role};
 
 use super::World;
@@ -18,17 +19,23 @@ pub struct Desk<'a> {
 impl World {
     /// Signs a new administrator of this role in.
     pub async fn desk(&self, role: Role) -> Desk<'_> {
-        let email = format!("{}-{}@staff.example", role.as_str(), self.app().clock.now().as_ms());
+        let session = self.staff_session(role).await;
+        let mut browser = Browser::default();
+        browser.keep(&self.url("/"), "vestibule-administrator", session.expose());
+        Desk { world: self, browser }
+    }
+
+    /// The session of a new administrator of this role.
+    pub async fn staff_session(&self, role: Role) -> Secret {
+        let unique = vestibule::base::secret::random_alphanumeric(8);
+        let email = format!("{}-{unique}@staff.example", role.as_str());
         let new = NewAdministrator { email, name: "Sam Staff".to_owned(), role };
         let nobody = Caller::anonymous();
         let secret = self.app().db.write(&nobody, async move |tx| {
             let administrator = administrator::create(tx, &new).await?;
             administrator::begin_session(tx, &administrator.id, (None, None)).await
         });
-        let secret = secret.await.expect("an administrator");
-        let mut browser = Browser::default();
-        browser.keep(&self.url("/"), "vestibule-administrator", secret.expose());
-        Desk { world: self, browser }
+        secret.await.expect("an administrator")
     }
 }
 

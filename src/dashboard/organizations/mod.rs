@@ -1,4 +1,11 @@
-//! `/dashboard/{environment_id}/organizations`: the list, and creating one.
+//! `/dashboard/{environment_id}/organizations`: the list, creating one, and the pages of one.
+
+mod domains;
+mod head;
+mod links;
+mod roles;
+mod settings;
+mod show;
 
 use askama::Template;
 use axum::Router;
@@ -7,20 +14,31 @@ use axum::response::Response;
 use axum::routing::get;
 use http::StatusCode;
 
+use super::connections::{StateBadge, badge};
 use super::frame::{Frame, Section};
+use super::query::filled;
 use super::visit::{Place, Read, Write};
 use crate::app::App;
 use crate::base::page::Page;
+use crate::model::connection::{self, ConnectionState};
 use crate::model::organization::{self, Filter, NewOrganization, Organization};
 use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
 use crate::web::pager::{self, Pager};
 use crate::web::refusal::Refusal;
 
+/// How many domains a row of the list shows.
+const DOMAINS_SHOWN: usize = 3;
+
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/{environment_id}/organizations", get(list).post(create))
         .route("/{environment_id}/organizations/new", get(new))
+        .merge(show::routes())
+        .merge(domains::routes())
+        .merge(links::routes())
+        .merge(roles::routes())
+        .merge(settings::routes())
 }
 
 #[derive(Template)]
@@ -29,8 +47,26 @@ struct ListPage<'a> {
     frame: Frame<'a>,
     base: String,
     search: String,
-    organizations: Page<Organization>,
+    rows: Vec<Row>,
     pager: Pager,
+}
+
+/// One line of the list.
+struct Row {
+    organization: Organization,
+    /// The state of its connections that matters most.
+    state: Option<StateBadge>,
+    connections: usize,
+}
+
+impl Row {
+    fn domains(&self) -> impl Iterator<Item = &str> {
+        self.organization.domains.iter().take(DOMAINS_SHOWN).map(|it| it.domain.as_str())
+    }
+
+    fn more_domains(&self) -> usize {
+        self.organization.domains.len().saturating_sub(DOMAINS_SHOWN)
+    }
 }
 
 #[derive(Template)]
@@ -47,28 +83,47 @@ async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = query.unwrap_or_default();
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    let search = pairs.find(|(name, _)| name == "search").map(|(_, text)| text.trim().to_owned());
-    let search = search.filter(|text| !text.is_empty());
-    let filter = Filter { search: search.clone(), ..Filter::default() };
+    let search = filled(&query, "search");
+    let filter = Filter { anywhere: search.clone(), ..Filter::default() };
     let request = pager::request(&query);
     let wanted = request.clone();
-    let found = app
-        .db
-        .read(&place.caller, async move |tx| organization::list(tx, &filter, &wanted).await)
-        .await?;
-    let organizations = pager::shown(found, &request);
+    let read = async move |tx: &mut _| {
+        let found = organization::list(tx, &filter, &wanted).await?;
+        let ids: Vec<_> = found.data.iter().map(|it| it.id.clone()).collect();
+        let states = connection::states(tx, &ids).await?;
+        Ok((found, states))
+    };
+    let (found, states) = app.db.read(&place.caller, read).await?;
+    let rows: Page<Row> = pager::shown(found, &request).map(|organization| {
+        let of_it = states.iter().filter(|(id, _)| *id == organization.id);
+        let states: Vec<ConnectionState> = of_it.map(|(_, state)| *state).collect();
+        Row {
+            state: states.iter().copied().max_by_key(|state| weight(*state)).map(badge),
+            connections: states.len(),
+            organization,
+        }
+    });
     let base = place.path("/organizations");
     Ok(page(
         StatusCode::OK,
         &ListPage {
             frame: place.frame(Section::Organizations),
             search: search.unwrap_or_default(),
-            pager: Pager::of(&organizations, &base, &query),
+            pager: Pager::of(&rows, &base, &query),
             base,
-            organizations,
+            rows: rows.data,
         },
     ))
+}
+
+/// The state that says most about whether an organization's people can sign in weighs most.
+const fn weight(state: ConnectionState) -> u8 {
+    match state {
+        ConnectionState::Active => 3,
+        ConnectionState::Validating => 2,
+        ConnectionState::Draft => 1,
+        ConnectionState::Inactive => 0,
+    }
 }
 
 async fn new(place: Place<Write>) -> Response {

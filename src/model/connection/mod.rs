@@ -8,7 +8,7 @@ use serde_json::json;
 
 pub use kind::ConnectionType;
 
-use super::event;
+use super::{audit, event};
 use crate::base::id::{ConnectionId, EnvironmentId, OrganizationDomainId, OrganizationId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::{Secret, random_alphanumeric};
@@ -157,7 +157,7 @@ pub struct NewConnection {
 }
 
 /// A change of what a connection is configured with; what is `None` stays.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Change {
     /// What people call it.
     pub name: Option<String>,
@@ -184,20 +184,26 @@ impl Connection {
     ///
     /// [`Error::Internal`] if one does not open.
     pub fn secrets(&self, sealer: &Sealer) -> Result<Vec<Secret>> {
+        Ok(self.secret_slots(sealer)?.into_iter().flatten().collect())
+    }
+
+    /// The two slots: the present secret and the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if one does not open.
+    pub fn secret_slots(&self, sealer: &Sealer) -> Result<[Option<Secret>; 2]> {
         let here = (&self.id, &self.environment_id);
-        let slots = [
-            (place(here, "client_secret"), &self.client_secret_sealed),
-            (place(here, "next_client_secret"), &self.next_client_secret_sealed),
-        ];
-        let mut secrets = Vec::with_capacity(2);
-        for (place, sealed) in slots {
-            if let Some(sealed) = sealed {
-                let bytes = sealer.open(place, sealed)?;
-                let text = std::str::from_utf8(&bytes).map_err(Error::internal)?;
-                secrets.push(Secret::new(text));
-            }
-        }
-        Ok(secrets)
+        let open = |column, sealed: &Option<Vec<u8>>| -> Result<Option<Secret>> {
+            let Some(sealed) = sealed else { return Ok(None) };
+            let bytes = sealer.open(place(here, column), sealed)?;
+            let text = std::str::from_utf8(&bytes).map_err(Error::internal)?;
+            Ok(Some(Secret::new(text)))
+        };
+        Ok([
+            open("client_secret", &self.client_secret_sealed)?,
+            open("next_client_secret", &self.next_client_secret_sealed)?,
+        ])
     }
 
     /// Whether the first slot holds a secret.
@@ -259,6 +265,12 @@ pub async fn create(tx: &mut Tx, new: &NewConnection) -> Result<Connection> {
         next_client_secret_sealed: None,
     };
     table::insert(tx, &connection).await?;
+    let details = json!({
+        "name": connection.name,
+        "organization_id": connection.organization_id,
+        "connection_type": connection.connection_type,
+    });
+    audit::record(tx, "connection.created", connection.id.as_str(), details).await?;
     Ok(connection)
 }
 
@@ -270,6 +282,7 @@ pub async fn create(tx: &mut Tx, new: &NewConnection) -> Result<Connection> {
 /// [`Error::NotFound`] if it is not there, [`Error::Invalid`] for a bad name or bad settings.
 pub async fn change(tx: &mut Tx, id: &str, sealer: &Sealer, change: Change) -> Result<Connection> {
     let mut connection = get(tx, id).await?;
+    let before = described(&connection);
     let here = (&connection.id, &connection.environment_id);
     let seal = |column, secret: &Secret| {
         if secret.expose().is_empty() || secret.expose().len() > 4096 {
@@ -287,6 +300,8 @@ pub async fn change(tx: &mut Tx, id: &str, sealer: &Sealer, change: Change) -> R
     if change.settings.is_some() || secret.is_some() || next.is_some() {
         connection.version += 1;
     }
+    let secrets =
+        json!({ "client_secret": secret.is_some(), "next_client_secret": next.is_some() });
     if let Some(name) = change.name {
         connection.name = check_name(&name)?;
     }
@@ -305,6 +320,46 @@ pub async fn change(tx: &mut Tx, id: &str, sealer: &Sealer, change: Change) -> R
     if connection.state == ConnectionState::Draft && connection.is_configured() {
         connection.state = ConnectionState::Validating;
     }
+    let after = described(&connection);
+    let details = json!({ "before": before, "after": after, "secrets_changed": secrets });
+    audit::record(tx, "connection.updated", connection.id.as_str(), details).await?;
+    store(tx, connection).await
+}
+
+/// What the audit trail shows of a connection: no secret.
+fn described(connection: &Connection) -> serde_json::Value {
+    json!({
+        "name": connection.name,
+        "oidc": connection.settings,
+        "policy": connection.policy,
+    })
+}
+
+/// Makes the next client secret the present one, which is forgotten: the end of a rotation.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if it is not there, [`Error::Invalid`] if the second slot is empty.
+pub async fn promote_next_client_secret(
+    tx: &mut Tx,
+    id: &str,
+    sealer: &Sealer,
+) -> Result<Connection> {
+    let mut connection = get(tx, id).await?;
+    let Some(sealed) = connection.next_client_secret_sealed.take() else {
+        let message = "There is no next client secret.";
+        return Err(Error::invalid("no_next_client_secret", "next_client_secret", message));
+    };
+    // Sealed for its column, so that nobody can swap the two in the database.
+    let here = (&connection.id, &connection.environment_id);
+    let secret = sealer.open(place(here, "next_client_secret"), &sealed)?;
+    connection.client_secret_sealed = Some(sealer.seal(place(here, "client_secret"), &secret)?);
+    if let Some(Settings::Oidc(settings)) = &mut connection.settings {
+        // What was known of the old secret says nothing of the new one.
+        settings.client_secret_expires_at = None;
+    }
+    connection.version += 1;
+    audit::record(tx, "connection.client_secret_promoted", id, json!({})).await?;
     store(tx, connection).await
 }
 
@@ -398,6 +453,30 @@ pub async fn find_by_external_key(tx: &mut Tx, key: &str) -> Result<Option<Conne
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn of_organization(tx: &mut Tx, id: &OrganizationId) -> Result<Vec<Connection>> {
     table::of_organization(tx, id).await
+}
+
+/// What some connections are called.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn names(tx: &mut Tx, ids: &[ConnectionId]) -> Result<Vec<(ConnectionId, String)>> {
+    if ids.is_empty() { Ok(Vec::new()) } else { table::names(tx, ids).await }
+}
+
+/// The states of all connections of some organizations.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn states(
+    tx: &mut Tx,
+    organization_ids: &[OrganizationId],
+) -> Result<Vec<(OrganizationId, ConnectionState)>> {
+    if organization_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    table::states(tx, organization_ids).await
 }
 
 /// Which connections a list is to hold.

@@ -108,6 +108,32 @@ pub(super) async fn list(
     query.fetch_page(tx, ("id", |item: &Connection| item.id.to_string()), page, from_row).await
 }
 
+pub(super) async fn names(
+    tx: &mut Tx,
+    ids: &[ConnectionId],
+) -> Result<Vec<(ConnectionId, String)>> {
+    let sql = "SELECT id, name FROM connections WHERE environment_id = $1";
+    let mut query = Query::new(sql, &[(&tx.environment_id()).into()]);
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let rows = query.and_in("id", &ids).fetch_all(tx).await?;
+    rows.into_iter().map(|mut row| Ok((row.next()?, row.next()?))).collect()
+}
+
+pub(super) async fn states(
+    tx: &mut Tx,
+    organization_ids: &[OrganizationId],
+) -> Result<Vec<(OrganizationId, ConnectionState)>> {
+    let sql = "SELECT organization_id, state FROM connections WHERE environment_id = $1";
+    let mut query = Query::new(sql, &[(&tx.environment_id()).into()]);
+    let ids: Vec<String> = organization_ids.iter().map(ToString::to_string).collect();
+    let rows = query.and_in("organization_id", &ids).fetch_all(tx).await?;
+    let state = |word: String| {
+        ConnectionState::parse(&word)
+            .ok_or_else(|| Error::internal("a connection of unknown state"))
+    };
+    rows.into_iter().map(|mut row| Ok((row.next()?, state(row.next()?)?))).collect()
+}
+
 pub(super) async fn domains(tx: &mut Tx, id: &OrganizationId) -> Result<Vec<ConnectionDomain>> {
     tx.fetch_all(
         "SELECT id, domain FROM organization_domains

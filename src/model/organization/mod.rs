@@ -110,6 +110,8 @@ pub struct Filter {
     pub domains: Vec<String>,
     /// With this text in the name.
     pub search: Option<String>,
+    /// With this text in the name, in a domain, in the external id or in the id.
+    pub anywhere: Option<String>,
 }
 
 /// Creates an organization with its domains.

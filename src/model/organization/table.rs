@@ -64,6 +64,13 @@ pub(super) async fn list(
             .end(")");
     }
     query.and_contains("name", filter.search.as_deref());
+    query.and_like(
+        "(lower(name) LIKE lower($?) ESCAPE '!' OR lower(external_id) LIKE lower($?) ESCAPE '!'
+          OR lower(id) LIKE lower($?) ESCAPE '!'
+          OR id IN (SELECT organization_id FROM organization_domains
+                    WHERE environment_id = $1 AND domain LIKE lower($?) ESCAPE '!'))",
+        filter.anywhere.as_deref(),
+    );
     let key = |organization: &Organization| organization.id.to_string();
     let mut page = query.fetch_page(tx, ("id", key), request, from_row).await?;
     add_domains(tx, &mut page.data).await?;

@@ -286,6 +286,18 @@ pub async fn make_organization_default(
     table::set_organization_default(tx, organization_id, slug).await
 }
 
+/// The slug of the role that an organization has made its default, if it has.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_all`].
+pub async fn organization_default(
+    tx: &mut Tx,
+    organization_id: &OrganizationId,
+) -> Result<Option<String>> {
+    table::default_slug(tx, organization_id).await
+}
+
 /// Puts the roles of the environment, or an organization's own, in a new order of priority.
 ///
 /// # Errors

@@ -1,12 +1,12 @@
 //! SSO sessions: one row per login attempt, with its trace.
 
+mod attempt;
+mod happening;
 mod table;
 mod test_result;
 
 use serde::Serialize;
-use serde_json::json;
 
-use super::event;
 use crate::base::failure::{Failure, FailureCode, Owner};
 use crate::base::id::{ConnectionId, OrganizationId, ProfileId, SsoSessionId};
 use crate::base::page::{Page, PageRequest};
@@ -16,6 +16,8 @@ use crate::base::trace::{Step, Trace};
 use crate::base::{Error, Result};
 use crate::db::Tx;
 
+pub use attempt::{Browser, Phase, Refusal, Start, Starter, Take, Taken};
+use happening::{Subject, close};
 pub use test_result::{
     GroupsState, Origin, TestGroups, TestProfile, TestResult, TestRoles, TestRule,
 };
@@ -46,7 +48,8 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 6] = [
+    /// All of them.
+    pub const ALL: [Self; 6] = [
         Self::InProgress,
         Self::Success,
         Self::Failed,
@@ -142,128 +145,6 @@ impl From<FailureCode> for SessionError {
             owner: code.owner(),
             message: code.for_developer(),
             remedy: code.for_it(),
-        }
-    }
-}
-
-/// The browser that signs in, as far as it tells.
-#[derive(Clone, Debug, Default)]
-pub struct Browser {
-    /// Its address.
-    pub ip_address: Option<String>,
-    /// Its `User-Agent`, cut to 512 bytes.
-    pub user_agent: Option<String>,
-}
-
-/// What an attempt begins with.
-#[derive(Debug)]
-pub struct Start {
-    /// Its id, which the `state` towards the identity provider carries.
-    pub id: SsoSessionId,
-    /// The organization.
-    pub organization_id: OrganizationId,
-    /// The connection.
-    pub connection_id: ConnectionId,
-    /// The version of the connection's settings that the login began with.
-    pub connection_version: i64,
-    /// Where the application wants its answer: a registered URI, byte for byte.
-    pub redirect_uri: String,
-    /// The application's PKCE challenge.
-    pub code_challenge: Option<String>,
-    /// The hash of the secret in `state`.
-    pub state_hash: SecretHash,
-    /// The hash of the secret in the browser's cookie.
-    pub browser_hash: SecretHash,
-    /// What must be remembered until the end, sealed.
-    pub memory_sealed: Vec<u8>,
-    /// The browser.
-    pub browser: Browser,
-    /// Who began it.
-    pub starter: Starter,
-}
-
-/// Who began an attempt.
-#[derive(Clone, Debug, Default)]
-pub struct Starter {
-    /// The kind.
-    pub origin: Origin,
-    /// The administrator or the setup link, where it is a test.
-    pub started_by: Option<String>,
-}
-
-/// An attempt that failed before anybody was sent to an identity provider.
-#[derive(Debug)]
-pub struct Refusal {
-    /// Its id.
-    pub id: SsoSessionId,
-    /// The organization, if it was found.
-    pub organization_id: Option<OrganizationId>,
-    /// The connection, if it was found.
-    pub connection_id: Option<ConnectionId>,
-    /// What the application sent, cut to 512 bytes.
-    pub redirect_uri: String,
-    /// The browser.
-    pub browser: Browser,
-    /// Who began it.
-    pub starter: Starter,
-}
-
-/// An attempt that was taken to go on with.
-#[derive(Debug)]
-pub struct Taken {
-    /// Its id.
-    pub id: SsoSessionId,
-    /// The organization.
-    pub organization_id: OrganizationId,
-    /// The connection.
-    pub connection_id: ConnectionId,
-    /// The version of the connection's settings that the login began with.
-    pub connection_version: i64,
-    /// Where the application wants its answer; the page of ours to which a test returns.
-    pub redirect_uri: String,
-    /// Who began it.
-    pub origin: Origin,
-    /// The application's PKCE challenge.
-    pub code_challenge: Option<String>,
-    /// The hash of the secret in the browser's cookie.
-    pub browser_hash: Vec<u8>,
-    /// What had to be remembered, sealed.
-    pub memory_sealed: Vec<u8>,
-    /// The steps so far.
-    pub steps: Vec<Step>,
-    /// When it is too late to go on.
-    pub expires_at: Timestamp,
-    /// When it began.
-    pub created_at: Timestamp,
-}
-
-/// What came of trying to take an attempt.
-#[derive(Debug)]
-pub enum Take {
-    /// It is ours: nobody else can take it again.
-    Taken(Box<Taken>),
-    /// There is none with this id and this secret.
-    Unknown,
-    /// It was taken before, or has ended.
-    Consumed,
-    /// Nobody came in time, and it was closed.
-    TimedOut,
-}
-
-/// Where an attempt stands, between what is taken and what takes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// The browser is at the identity provider.
-    Departed,
-    /// The person is asked whether to continue.
-    Consent,
-}
-
-impl Phase {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Departed => "departed",
-            Self::Consent => "consent",
         }
     }
 }
@@ -475,63 +356,4 @@ pub async fn get(tx: &mut Tx, id: &str) -> Result<SsoSession> {
 
 fn trace_text(trace: &Trace) -> Result<String> {
     serde_json::to_string(trace.steps()).map_err(Error::internal)
-}
-
-/// Records the event of an ending, if it was this call that ended the attempt.
-async fn close(
-    tx: &mut Tx,
-    id: &SsoSessionId,
-    ended: Option<table::Ended>,
-    name: &'static str,
-    code: Option<FailureCode>,
-) -> Result<()> {
-    let Some(ended) = ended.filter(|ended| !ended.origin.is_test()) else { return Ok(()) };
-    let status = name.trim_start_matches("authentication.sso_");
-    let subject = Subject {
-        organization_id: ended.organization_id.as_ref(),
-        connection_id: ended.connection_id.as_ref(),
-        session_id: id,
-        ip_address: ended.ip_address.as_deref(),
-        user_agent: ended.user_agent.as_deref(),
-        email: ended.email.as_deref(),
-    };
-    subject.record(tx, name, status, code).await
-}
-
-/// Whom an `authentication.sso_…` event is about.
-struct Subject<'a> {
-    organization_id: Option<&'a OrganizationId>,
-    connection_id: Option<&'a ConnectionId>,
-    session_id: &'a SsoSessionId,
-    ip_address: Option<&'a str>,
-    user_agent: Option<&'a str>,
-    email: Option<&'a str>,
-}
-
-impl Subject<'_> {
-    async fn record(
-        &self,
-        tx: &mut Tx,
-        name: &'static str,
-        status: &str,
-        error: Option<FailureCode>,
-    ) -> Result<()> {
-        let mut data = json!({
-            "type": "sso",
-            "status": status,
-            "ip_address": self.ip_address,
-            "user_agent": self.user_agent,
-            "user_id": null,
-            "email": self.email,
-            "sso": {
-                "organization_id": self.organization_id,
-                "connection_id": self.connection_id,
-                "session_id": self.session_id,
-            },
-        });
-        if let Some(code) = error {
-            data["error"] = json!({ "code": code.as_str(), "message": code.for_developer() });
-        }
-        event::record(tx, name, self.organization_id, &data).await
-    }
 }

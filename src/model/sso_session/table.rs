@@ -292,13 +292,17 @@ pub(super) async fn purge(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<
 const SHOWN: &str = "SELECT id, organization_id, connection_id, status, failure_code, email,
     profile_id, ip_address, user_agent, redirect_uri, created_at, updated_at, origin, started_by,
     trace, test_result FROM sso_sessions WHERE environment_id = $1";
+/// Without what is long: a list shows neither.
+const LISTED: &str = "SELECT id, organization_id, connection_id, status, failure_code, email,
+    profile_id, ip_address, user_agent, redirect_uri, created_at, updated_at, origin, started_by
+    FROM sso_sessions WHERE environment_id = $1";
 
 pub(super) async fn list(
     tx: &mut Tx,
     filter: &Filter,
     page: &PageRequest,
 ) -> Result<Page<SsoSession>> {
-    let mut query = Query::new(SHOWN, &[(&tx.environment_id()).into()]);
+    let mut query = Query::new(LISTED, &[(&tx.environment_id()).into()]);
     query.and_some("connection_id = $?", filter.connection_id.as_ref());
     query.and_some("organization_id = $?", filter.organization_id.as_ref());
     query.and_some("status = $?", filter.status.map(Status::as_str));
@@ -323,10 +327,9 @@ fn from_row(mut row: Row, with_trace: bool) -> Result<SsoSession> {
         organization_id: row.next()?,
         connection_id: row.next()?,
         status: status(&row.next::<String>()?)?,
-        error: row.next::<Option<String>>()?.and_then(|code| {
-            let known = FailureCode::ALL.iter().find(|known| known.as_str() == code);
-            known.map(|known| SessionError::from(*known))
-        }),
+        error: row
+            .next::<Option<String>>()?
+            .and_then(|code| FailureCode::parse(&code).map(SessionError::from)),
         email: row.next()?,
         profile_id: row.next()?,
         ip_address: row.next()?,

@@ -20,7 +20,8 @@ pub enum Origin {
 }
 
 impl Origin {
-    const ALL: [Self; 4] =
+    /// All of them.
+    pub const ALL: [Self; 4] =
         [Self::Application, Self::IdentityProvider, Self::DashboardTest, Self::PortalTest];
 
     /// The word that is stored and shown.
@@ -111,6 +112,24 @@ pub enum GroupsState {
     Overflowed,
 }
 
+impl GroupsState {
+    /// Whether a groups claim came at all.
+    pub const fn came(self) -> bool {
+        !matches!(self, Self::Absent)
+    }
+
+    /// What it means, in one sentence.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Absent => "No groups claim came, or none that can be read.",
+            Self::Empty => "The groups claim is empty: the person is in no group that is sent.",
+            Self::Present => "All groups came.",
+            Self::Truncated => "The identity provider may have cut the list of groups.",
+            Self::Overflowed => "There are too many groups for the identity provider to send.",
+        }
+    }
+}
+
 /// How the roles came about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TestRoles {
@@ -120,6 +139,13 @@ pub struct TestRoles {
     pub default_role: String,
     /// The slugs of the roles that a login would give, the most important first.
     pub given: Vec<String>,
+}
+
+impl TestRoles {
+    /// Whether a group of the person gave a role.
+    pub fn has_match(&self) -> bool {
+        self.rules.iter().any(|rule| rule.matched)
+    }
 }
 
 /// A rule of the connection: who is in the group has the role.

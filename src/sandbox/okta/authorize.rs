@@ -10,7 +10,7 @@ use crate::web::page::{page, redirect, with_query};
 
 use super::directory::AppIntegration;
 use super::fault::{Fault, OTHER_ISSUER};
-use super::pages::{ErrorPage, FormPostPage};
+use super::pages::{ErrorPage, FormPostPage, error_json};
 use super::server::Server;
 use super::sign_in;
 use super::{Desk, Tenant};
@@ -71,6 +71,8 @@ pub(super) struct Grant {
 
 /// A request that is not in order.
 pub(super) enum Refusal {
+    /// The tenant is broken.
+    ServerError,
     /// It is not known where an answer could safely go: the person sees an error page.
     Page(&'static str, String),
     /// The relying party is told: `error` and `error_description`.
@@ -100,6 +102,7 @@ fn answer(desk: &Desk, params: &Params, headers: &HeaderMap) -> Response {
 
 pub(super) fn refuse(tenant: &Tenant, refusal: &Refusal) -> Response {
     match refusal {
+        Refusal::ServerError => error_json(StatusCode::INTERNAL_SERVER_ERROR),
         Refusal::Page(error, description) => {
             page(StatusCode::BAD_REQUEST, &ErrorPage { error, description })
         }
@@ -146,6 +149,16 @@ fn judge(desk: &Desk, params: &Params) -> Result<AuthorizationRequest, Refusal> 
     let refuse = |(error, description): (&'static str, String)| {
         Refusal::Redirect(Box::new(back.clone()), error, description)
     };
+    for fault in &app.faults {
+        match fault {
+            Fault::AuthorizeServerError => return Err(Refusal::ServerError),
+            Fault::AuthorizeGrantNotAllowed => {
+                let description = "The client is not authorized to use the provided grant type.";
+                return Err(refuse(("unauthorized_client", description.to_owned())));
+            }
+            _ => {}
+        }
+    }
     judge_form(params).map_err(refuse)?;
     let scopes = judge_scope(desk.server, params).map_err(refuse)?;
     let code_challenge = judge_pkce(&app, params).map_err(refuse)?;

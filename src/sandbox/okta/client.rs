@@ -79,7 +79,10 @@ fn is_form(headers: &HeaderMap) -> bool {
 }
 
 /// Client id and secret: of `client_secret_basic` or of `client_secret_post`, never of both.
-fn credentials(headers: &HeaderMap, params: &Params) -> Result<(String, String), TokenError> {
+pub(super) fn credentials(
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<(String, String), TokenError> {
     let header = headers.get(AUTHORIZATION);
     match (header, params.get("client_id"), params.get("client_secret")) {
         (Some(_), _, Some(_)) => Err(TokenError::bad(

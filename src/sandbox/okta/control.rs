@@ -91,7 +91,7 @@ async fn create_app(State(tenant): State<Tenant>, Json(entered): Json<Wizard>) -
         Err(refused) => return done(Err(refused)),
     };
     let Wizard { name, redirect_uris, .. } = entered;
-    let made = tenant.create_app(NewApp { name, redirect_uris, groups, users: Vec::new() });
+    let made = tenant.create_app(NewApp { name, redirect_uris, groups, ..NewApp::default() });
     let answer =
         json!({ "client_id": made.client_id, "client_secret": made.client_secret.expose() });
     json_response(StatusCode::CREATED, &answer)

@@ -24,6 +24,8 @@ pub struct User {
     pub email_verified: bool,
     /// Suspended people cannot sign in.
     pub suspended: bool,
+    /// Administrators may use the admin console.
+    pub is_admin: bool,
 }
 
 impl User {
@@ -55,6 +57,8 @@ pub struct Group {
     pub name: String,
     /// The ids of its people.
     pub members: BTreeSet<String>,
+    /// Whether it is the built-in group that everybody is in.
+    pub is_everyone: bool,
 }
 
 /// An OpenID Connect web application, as the tenant's administrator set it up.
@@ -66,6 +70,8 @@ pub struct AppIntegration {
     pub name: String,
     /// The active secrets: one, or two during a rotation.
     pub secrets: Vec<Secret>,
+    /// Secrets that were deactivated and not yet deleted.
+    pub inactive_secrets: Vec<Secret>,
     /// "Sign-in redirect URIs".
     pub redirect_uris: Vec<String>,
     /// "Sign-out redirect URIs".
@@ -98,6 +104,8 @@ pub struct NewApp {
     pub name: String,
     /// "Sign-in redirect URIs".
     pub redirect_uris: Vec<String>,
+    /// "Sign-out redirect URIs".
+    pub post_logout_redirect_uris: Vec<String>,
     /// The ids of the people it is assigned to.
     pub users: Vec<String>,
     /// The ids of the groups it is assigned to.

@@ -79,9 +79,22 @@ pub enum Fault {
     /// 307 to `/sandbox/elsewhere` of the same host.
     TokenRedirect,
 
+    /// The code is looked at before the client is: an unknown one is `invalid_grant` to everybody.
+    TokenCodeFirst,
+    /// 400 `unauthorized_client`: the app may not use the authorization code grant.
+    TokenGrantNotAllowed,
+    /// 400 with the client secret in every form in the description.
+    TokenEchoesSecret,
+
     // Token endpoint, in a good answer: `token::answer`.
     /// No `id_token`.
     TokenWithoutIdToken,
+
+    // Authorization endpoint, once the redirect URI is known: `authorize::judge`.
+    /// 500.
+    AuthorizeServerError,
+    /// `unauthorized_client`: the app may not use the authorization code grant.
+    AuthorizeGrantNotAllowed,
 
     // Authorization response: `authorize::redirect_to`.
     /// `iss` comes with the response (RFC 9207).
@@ -106,6 +119,40 @@ pub enum TenantFault {
         /// How late.
         ms: u64,
     },
+    /// 404.
+    DiscoveryNotFound,
+    /// 403.
+    DiscoveryForbidden,
+    /// 302 to a page of the tenant.
+    DiscoveryRedirect,
+    /// 200 with a JSON text of 8 MB, of unannounced length.
+    DiscoveryOversize,
+    /// 407, from a proxy that wants a password.
+    DiscoveryProxyAuthentication,
+    /// 511, from a network that wants a sign-in.
+    DiscoveryCaptivePortal,
+    /// 403 with the page of a proxy that does not let us through.
+    DiscoveryProxyPage,
+    /// No `token_endpoint`.
+    DiscoveryWithoutTokenEndpoint,
+    /// A `token_endpoint` at a private address.
+    DiscoveryPrivateEndpoint,
+    /// The `userinfo_endpoint` is at another domain.
+    DiscoveryForeignUserinfo,
+    /// No `userinfo_endpoint`.
+    DiscoveryWithoutUserinfo,
+    /// The scope `groups` is not offered.
+    DiscoveryWithoutGroups,
+    /// The scope `email` is not offered.
+    DiscoveryWithoutEmail,
+    /// ID tokens are said to be signed with HS256 only.
+    DiscoveryOnlyHs256,
+    /// ID tokens are said to be signed with ES256 only.
+    DiscoveryOnlyEs256,
+    /// Clients are said to authenticate with `private_key_jwt` only.
+    DiscoveryOnlyPrivateKeyJwt,
+    /// PKCE is said to be `plain` only.
+    DiscoveryOnlyPlainPkce,
     /// `authorization_response_iss_parameter_supported` is true (what is sent is up to
     /// [`Fault::IssParameter`]).
     AdvertisesIssParameter,
@@ -122,6 +169,25 @@ pub enum TenantFault {
     },
     /// A key set without keys.
     KeysEmpty,
+    /// A key set with a key of the wrong kind only.
+    KeysOnlyEc,
+    /// A key set with every key twice.
+    KeysTwice,
+    /// A key set that publishes what must stay secret.
+    KeysPrivate,
+    /// 200 with a JSON text of 8 MB, of unannounced length.
+    KeysOversize,
+
+    // Everything: `request_log::observe`.
+    /// The tenant's clock, as its `Date` headers tell it, is `ms` milliseconds ahead.
+    ClockAhead {
+        /// How far.
+        ms: u64,
+    },
+
+    // Userinfo: `userinfo::userinfo`.
+    /// 404.
+    UserinfoNotFound,
 }
 
 /// Makes `ALL` and `sentence` of a kind of fault from one list: by place, with a sentence each.
@@ -186,7 +252,14 @@ all!(Fault {
         TokenGarbage => "It answers 200 with an HTML page.",
         TokenOversize => "It answers 200 with 8 MB of JSON.",
         TokenRedirect => "It redirects to another path.",
+        TokenCodeFirst => "It looks at the code before it looks at the client.",
+        TokenGrantNotAllowed => "The app may not use the authorization code grant.",
+        TokenEchoesSecret => "It answers 400, with the client secret in the description.",
         TokenWithoutIdToken => "The answer has no ID token.",
+    }
+    "Authorization endpoint": {
+        AuthorizeServerError => "It answers 500.",
+        AuthorizeGrantNotAllowed => "The app may not use the authorization code grant.",
     }
     "Authorization response": {
         IssParameter => "iss comes with the response.",
@@ -200,6 +273,23 @@ all!(TenantFault {
         DiscoveryGarbage => "It answers 200 with an HTML page.",
         DiscoveryIssuerMismatch => "The issuer is another tenant.",
         DiscoverySlow { ms: 3000 } => "The answer comes late.",
+        DiscoveryNotFound => "It answers 404.",
+        DiscoveryForbidden => "It answers 403.",
+        DiscoveryRedirect => "It redirects to a page.",
+        DiscoveryOversize => "It answers 200 with 8 MB of JSON.",
+        DiscoveryProxyAuthentication => "A proxy answers 407.",
+        DiscoveryCaptivePortal => "A captive portal answers 511.",
+        DiscoveryProxyPage => "A proxy answers 403 with a page of its own.",
+        DiscoveryWithoutTokenEndpoint => "There is no token endpoint.",
+        DiscoveryPrivateEndpoint => "The token endpoint is at a private address.",
+        DiscoveryForeignUserinfo => "The userinfo endpoint is at another domain.",
+        DiscoveryWithoutUserinfo => "There is no userinfo endpoint.",
+        DiscoveryWithoutGroups => "The scope groups is not offered.",
+        DiscoveryWithoutEmail => "The scope email is not offered.",
+        DiscoveryOnlyHs256 => "ID tokens are signed with HS256 only.",
+        DiscoveryOnlyEs256 => "ID tokens are signed with ES256 only.",
+        DiscoveryOnlyPrivateKeyJwt => "Clients authenticate with private_key_jwt only.",
+        DiscoveryOnlyPlainPkce => "PKCE is plain only.",
         AdvertisesIssParameter => "It says that iss comes with every authorization response.",
     }
     "Key set": {
@@ -207,6 +297,14 @@ all!(TenantFault {
         KeysGarbage => "It answers 200 with an HTML page.",
         KeysSlow { ms: 3000 } => "The answer comes late.",
         KeysEmpty => "It has no keys.",
+        KeysOnlyEc => "It has a key of the wrong kind only.",
+        KeysTwice => "It has every key twice.",
+        KeysPrivate => "It publishes what must stay secret.",
+        KeysOversize => "It answers 200 with 8 MB of JSON.",
+    }
+    "Everywhere": {
+        ClockAhead { ms: 600000 } => "The clock is ahead.",
+        UserinfoNotFound => "The userinfo endpoint answers 404.",
     }
 });
 

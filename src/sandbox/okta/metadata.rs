@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, PROXY_AUTHENTICATE, VIA};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use crate::web::page::json as json_response;
+use crate::web::page::{body, json as json_response, redirect};
 
 use super::fault::{OTHER_ISSUER, TenantFault};
-use super::pages::{error_json, garbage};
+use super::pages::{error_json, garbage, oversize};
 use super::server::Server;
 use super::{Desk, Tenant};
 
@@ -20,19 +20,82 @@ pub(super) async fn discovery(State(desk): State<Desk>) -> Response {
     let mut metadata = metadata(&desk.tenant, desk.server);
     let faults = desk.tenant.state().faults.clone();
     for fault in faults {
-        match fault {
-            TenantFault::DiscoveryServerError => {
-                return error_json(StatusCode::INTERNAL_SERVER_ERROR);
-            }
-            TenantFault::DiscoveryGarbage => return garbage(),
-            TenantFault::DiscoveryIssuerMismatch => metadata["issuer"] = json!(OTHER_ISSUER),
-            TenantFault::DiscoverySlow { ms } => {
-                tokio::time::sleep(Duration::from_millis(ms)).await;
-            }
-            _ => {}
+        if let TenantFault::DiscoverySlow { ms } = fault {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
         }
+        if let Some(response) = instead_of_metadata(fault) {
+            return response;
+        }
+        spoil(&mut metadata, fault);
     }
     cacheable(json_response(StatusCode::OK, &metadata), "max-age=86400, must-revalidate")
+}
+
+/// What a fault answers instead of metadata.
+fn instead_of_metadata(fault: TenantFault) -> Option<Response> {
+    let answer = |status, text| Some(body(status, "text/html", text));
+    match fault {
+        TenantFault::DiscoveryServerError => Some(error_json(StatusCode::INTERNAL_SERVER_ERROR)),
+        TenantFault::DiscoveryGarbage => Some(garbage()),
+        TenantFault::DiscoveryOversize => Some(oversize()),
+        TenantFault::DiscoveryNotFound => answer(StatusCode::NOT_FOUND, "<h1>Not Found</h1>"),
+        TenantFault::DiscoveryForbidden => answer(StatusCode::FORBIDDEN, "<h1>Forbidden</h1>"),
+        TenantFault::DiscoveryRedirect => Some(redirect("/login/login.htm")),
+        TenantFault::DiscoveryProxyAuthentication => {
+            let status = StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+            let mut response = body(status, "text/html", "<h1>Password, please</h1>");
+            let basic = HeaderValue::from_static("Basic realm=\"proxy\"");
+            response.headers_mut().insert(PROXY_AUTHENTICATE, basic);
+            Some(response)
+        }
+        TenantFault::DiscoveryCaptivePortal => {
+            answer(StatusCode::NETWORK_AUTHENTICATION_REQUIRED, "<h1>Welcome to our network</h1>")
+        }
+        TenantFault::DiscoveryProxyPage => {
+            let mut response = body(StatusCode::FORBIDDEN, "text/html", "<h1>Access denied</h1>");
+            let headers = response.headers_mut();
+            headers.insert(VIA, HeaderValue::from_static("1.1 gateway (squid/6.6)"));
+            Some(response)
+        }
+        _ => None,
+    }
+}
+
+/// What a fault changes in the metadata.
+fn spoil(metadata: &mut Value, fault: TenantFault) {
+    let without = |list: &Value, word: &str| -> Value {
+        list.as_array().into_iter().flatten().filter(|item| *item != word).cloned().collect()
+    };
+    match fault {
+        TenantFault::DiscoveryIssuerMismatch => metadata["issuer"] = json!(OTHER_ISSUER),
+        TenantFault::DiscoveryWithoutTokenEndpoint => metadata["token_endpoint"] = Value::Null,
+        TenantFault::DiscoveryPrivateEndpoint => {
+            metadata["token_endpoint"] = json!("https://10.0.0.1/oauth2/v1/token");
+        }
+        TenantFault::DiscoveryForeignUserinfo => {
+            metadata["userinfo_endpoint"] = json!(format!("{OTHER_ISSUER}/oauth2/v1/userinfo"));
+        }
+        TenantFault::DiscoveryWithoutUserinfo => metadata["userinfo_endpoint"] = Value::Null,
+        TenantFault::DiscoveryWithoutGroups => {
+            metadata["scopes_supported"] = without(&metadata["scopes_supported"], "groups");
+        }
+        TenantFault::DiscoveryWithoutEmail => {
+            metadata["scopes_supported"] = without(&metadata["scopes_supported"], "email");
+        }
+        TenantFault::DiscoveryOnlyHs256 => {
+            metadata["id_token_signing_alg_values_supported"] = json!(["HS256"]);
+        }
+        TenantFault::DiscoveryOnlyEs256 => {
+            metadata["id_token_signing_alg_values_supported"] = json!(["ES256"]);
+        }
+        TenantFault::DiscoveryOnlyPrivateKeyJwt => {
+            metadata["token_endpoint_auth_methods_supported"] = json!(["private_key_jwt"]);
+        }
+        TenantFault::DiscoveryOnlyPlainPkce => {
+            metadata["code_challenge_methods_supported"] = json!(["plain"]);
+        }
+        _ => {}
+    }
 }
 
 fn metadata(tenant: &Tenant, server: Server) -> Value {
@@ -88,6 +151,10 @@ pub(super) async fn keys(State(desk): State<Desk>) -> Response {
             TenantFault::KeysEmpty => {
                 return json_response(StatusCode::OK, &json!({ "keys": [] }));
             }
+            TenantFault::KeysOnlyEc => {
+                return json_response(StatusCode::OK, &json!({ "keys": [ec_key()] }));
+            }
+            TenantFault::KeysOversize => return oversize(),
             TenantFault::KeysSlow { ms } => tokio::time::sleep(Duration::from_millis(ms)).await,
             _ => {}
         }
@@ -98,10 +165,32 @@ pub(super) async fn keys(State(desk): State<Desk>) -> Response {
         true => "no-cache, no-store",
         false => "max-age=5184000, must-revalidate",
     };
-    match ring.jwks() {
+    let keys = ring.jwks();
+    let faults = state.faults.clone();
+    match keys.map(|keys| spoil_keys(keys, &faults)) {
         Ok(keys) => cacheable(json_response(StatusCode::OK, &keys), caching),
         Err(_) => error_json(StatusCode::INTERNAL_SERVER_ERROR),
     }
+}
+
+/// The P-256 key of RFC 7517 appendix A.1.
+fn ec_key() -> Value {
+    json!({
+        "kty": "EC", "crv": "P-256", "use": "sig", "kid": "1", "alg": "ES256",
+        "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+        "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+    })
+}
+
+fn spoil_keys(mut set: Value, faults: &[TenantFault]) -> Value {
+    let Some(keys) = set["keys"].as_array_mut() else { return set };
+    if faults.contains(&TenantFault::KeysTwice) {
+        keys.extend(keys.clone());
+    }
+    if faults.contains(&TenantFault::KeysPrivate) {
+        keys.iter_mut().for_each(|key| key["d"] = json!("c2VjcmV0"));
+    }
+    set
 }
 
 fn cacheable(mut response: Response, caching: &'static str) -> Response {

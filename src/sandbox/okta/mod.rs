@@ -30,6 +30,7 @@
 //! # }
 //! ```
 
+mod admin;
 mod authorize;
 mod browser;
 mod client;
@@ -43,6 +44,7 @@ mod logout;
 mod metadata;
 mod pages;
 mod request_log;
+mod secrets;
 mod server;
 mod sign_in;
 mod tenant;
@@ -78,6 +80,7 @@ impl Tenant {
             .merge(pages::routes())
             .merge(sign_in::routes())
             .merge(control::routes())
+            .merge(admin::routes())
             .with_state(self.clone())
             .layer(from_fn_with_state(self.clone(), request_log::observe))
     }

@@ -73,6 +73,7 @@ pub(super) fn routes() -> Router<Tenant> {
     Router::new()
         .route("/", get(home))
         .route("/sandbox/okta.css", get(style_sheet))
+        .route("/sandbox/icon.svg", get(icon))
         .route("/sandbox/form_post.js", get(form_post_script))
 }
 
@@ -84,6 +85,10 @@ async fn home(State(tenant): State<Tenant>) -> Response {
 
 async fn style_sheet() -> Response {
     file("text/css; charset=utf-8", include_str!("okta.css"))
+}
+
+async fn icon() -> Response {
+    file("image/svg+xml", include_str!("icon.svg"))
 }
 
 async fn form_post_script() -> Response {

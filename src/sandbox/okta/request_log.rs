@@ -11,10 +11,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::base::secret::random_alphanumeric;
+use crate::base::time::Timestamp;
 use crate::sandbox::params::Params;
 use crate::web::page::body;
 
-use super::Tenant;
+use super::{Tenant, TenantFault};
 
 /// How many requests are kept.
 const KEPT: usize = 1000;
@@ -95,12 +96,20 @@ pub(super) async fn observe(
     let mut response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
     entry.status = response.status();
     tenant.log().push(entry);
-    add_headers(response.headers_mut(), tenant.now().as_s());
+    let faults = tenant.state().faults.clone();
+    let ahead_ms = faults.into_iter().find_map(|fault| match fault {
+        TenantFault::ClockAhead { ms } => i64::try_from(ms).ok(),
+        _ => None,
+    });
+    let now = tenant.now().plus_ms(ahead_ms.unwrap_or(0));
+    add_headers(response.headers_mut(), now);
     response
 }
 
-fn add_headers(headers: &mut HeaderMap, now_s: i64) {
+fn add_headers(headers: &mut HeaderMap, now: Timestamp) {
+    let now_s = now.as_s();
     let okta = [
+        ("date", now.to_http()),
         ("x-okta-request-id", random_alphanumeric(27)),
         ("x-rate-limit-limit", "1200".to_owned()),
         ("x-rate-limit-remaining", "1199".to_owned()),

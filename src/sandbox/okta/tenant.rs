@@ -7,6 +7,7 @@ use crate::base::secret::{Secret, hmac_sha256};
 use crate::base::time::{Clock, Timestamp};
 use crate::sandbox::expiring::Expiring;
 
+use super::admin::AdminSession;
 use super::authorize::{AuthorizationRequest, Grant};
 use super::directory::{AppIntegration, Credentials, Directory, Group, NewApp, NewUser, User};
 use super::fault::{Fault, TenantFault};
@@ -24,8 +25,8 @@ pub(super) const ACCESS_TOKEN_LIFETIME_MS: i64 = 60 * 60 * 1000;
 const PENDING_LIFETIME_MS: i64 = 60 * 60 * 1000;
 /// How long a session of the tenant lasts: two hours, in milliseconds.
 const SESSION_LIFETIME_MS: i64 = 2 * 60 * 60 * 1000;
-/// How many active secrets an app integration may have.
-const MAX_SECRETS: usize = 2;
+/// The group that everybody is in.
+const EVERYONE: &str = "Everyone";
 
 /// What the tenant's administrator could not do, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +58,8 @@ pub(super) struct State {
     pub(super) directory: Directory,
     pub(super) faults: Vec<TenantFault>,
     pub(super) sessions: Expiring<Session>,
+    /// Sessions of the admin console.
+    pub(super) admin_sessions: Expiring<AdminSession>,
     /// Requests whose person is looking at the sign-in or consent page.
     pub(super) pending: Expiring<AuthorizationRequest>,
     pub(super) codes: Expiring<Grant>,
@@ -85,6 +88,7 @@ impl Tenant {
             directory: Directory::default(),
             faults: Vec::new(),
             sessions: Expiring::new(SESSION_LIFETIME_MS),
+            admin_sessions: Expiring::new(SESSION_LIFETIME_MS),
             pending: Expiring::new(PENDING_LIFETIME_MS),
             codes: Expiring::new(CODE_LIFETIME_MS),
             access_tokens: Expiring::new(ACCESS_TOKEN_LIFETIME_MS),
@@ -121,7 +125,11 @@ impl Tenant {
     /// Creates a person, and says which id they have.
     pub fn create_user(&self, new: NewUser<'_>) -> String {
         let id = self.id("00u", 17);
-        self.state().directory.users.push(User {
+        let mut state = self.state();
+        for group in state.directory.groups.iter_mut().filter(|group| group.is_everyone) {
+            group.members.insert(id.clone());
+        }
+        state.directory.users.push(User {
             id: id.clone(),
             email: new.email.to_owned(),
             password: Secret::new(new.password),
@@ -129,6 +137,7 @@ impl Tenant {
             family_name: new.family_name.to_owned(),
             email_verified: true,
             suspended: false,
+            is_admin: false,
         });
         id
     }
@@ -144,6 +153,20 @@ impl Tenant {
         user.map(edit).ok_or_else(|| Refused::unknown("user", id))
     }
 
+    /// Lets a person use the admin console.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such person.
+    pub fn make_admin(&self, id: &str) -> Result<(), Refused> {
+        self.edit_user(id, |user| user.is_admin = true)
+    }
+
+    /// Where the admin console is.
+    pub fn admin_url(&self) -> String {
+        format!("{}/admin", self.base_url())
+    }
+
     /// Everybody.
     pub fn users(&self) -> Vec<User> {
         self.state().directory.users.clone()
@@ -155,9 +178,32 @@ impl Tenant {
             id: self.id("00g", 17),
             name: name.to_owned(),
             members: std::collections::BTreeSet::new(),
+            is_everyone: false,
         };
         let id = group.id.clone();
         self.state().directory.groups.push(group);
+        id
+    }
+
+    /// The id of the group "Everyone", which has everybody from now on.
+    ///
+    /// At Okta it is there from the beginning. Here it is made when an app integration is first
+    /// assigned to it, so that a test's groups are its own.
+    pub fn everyone(&self) -> String {
+        let known = self
+            .state()
+            .directory
+            .groups
+            .iter()
+            .find(|group| group.name == EVERYONE)
+            .map(|group| group.id.clone());
+        let id = known.unwrap_or_else(|| self.create_group(EVERYONE));
+        let mut state = self.state();
+        let everybody = state.directory.users.iter().map(|user| user.id.clone()).collect();
+        if let Some(group) = state.directory.groups.iter_mut().find(|group| group.id == id) {
+            group.members = everybody;
+            group.is_everyone = true;
+        }
         id
     }
 
@@ -213,8 +259,9 @@ impl Tenant {
             client_id: credentials.client_id.clone(),
             name: new.name,
             secrets: vec![credentials.client_secret.clone()],
+            inactive_secrets: Vec::new(),
             redirect_uris: new.redirect_uris,
-            post_logout_redirect_uris: Vec::new(),
+            post_logout_redirect_uris: new.post_logout_redirect_uris,
             users: new.users.into_iter().collect(),
             groups: new.groups.into_iter().collect(),
             require_pkce: false,
@@ -245,36 +292,17 @@ impl Tenant {
         self.state().directory.apps.clone()
     }
 
-    /// "Generate new secret": the others keep working.
+    /// Deletes an app integration; what it was issued stays unknown afterwards.
     ///
     /// # Errors
     ///
-    /// If there are two already.
-    pub fn add_secret(&self, client_id: &str) -> Result<Secret, Refused> {
-        let secret = self.new_secret();
-        self.edit_app(client_id, |app| {
-            if app.secrets.len() >= MAX_SECRETS {
-                return Err(Refused("You've reached the maximum number of secrets.".to_owned()));
-            }
-            app.secrets.push(secret.clone());
-            Ok(secret)
-        })?
-    }
-
-    /// Deactivates a secret.
-    ///
-    /// # Errors
-    ///
-    /// If the app integration does not have it.
-    pub fn deactivate_secret(&self, client_id: &str, secret: &str) -> Result<(), Refused> {
-        self.edit_app(client_id, |app| {
-            let before = app.secrets.len();
-            app.secrets.retain(|active| !active.matches(secret));
-            if app.secrets.len() == before {
-                return Err(Refused("The app integration has no such secret.".to_owned()));
-            }
-            Ok(())
-        })?
+    /// If there is no such app integration.
+    pub fn delete_app(&self, client_id: &str) -> Result<(), Refused> {
+        let mut state = self.state();
+        let index = state.directory.apps.iter().position(|app| app.client_id == client_id);
+        let index = index.ok_or_else(|| Refused::unknown("app integration", client_id))?;
+        state.directory.apps.remove(index);
+        Ok(())
     }
 
     /// Registers another sign-in redirect URI.
@@ -373,7 +401,7 @@ impl Tenant {
         format!("okta_sandbox_{}", port.unwrap_or("sid"))
     }
 
-    fn new_secret(&self) -> Secret {
+    pub(super) fn new_secret(&self) -> Secret {
         Secret::new(self.id("", 64))
     }
 

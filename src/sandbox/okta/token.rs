@@ -5,6 +5,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -15,7 +17,7 @@ use crate::sandbox::params::Params;
 use crate::web::page::{body, json as json_response};
 
 use super::authorize::Grant;
-use super::client::{TokenError, authenticate};
+use super::client::{TokenError, authenticate, credentials};
 use super::directory::AppIntegration;
 use super::fault::Fault;
 use super::pages::{error_json, garbage, oversize};
@@ -27,6 +29,9 @@ pub(super) async fn token(State(desk): State<Desk>, headers: HeaderMap, form: By
     let params = Params::parse(&form);
     let app = match authenticate(&desk.tenant, &headers, &params) {
         Ok(app) => app,
+        Err(_) if looks_at_the_code_first(&desk.tenant, &headers, &params) => {
+            return unknown_code().into_response();
+        }
         Err(error) => return error.into_response(),
     };
     if let Some(response) = instead(&desk.tenant, &app).await {
@@ -36,6 +41,16 @@ pub(super) async fn token(State(desk): State<Desk>, headers: HeaderMap, form: By
         Ok(grant) => answer(&desk.tenant, &app, grant),
         Err(error) => error.into_response(),
     }
+}
+
+fn looks_at_the_code_first(tenant: &Tenant, headers: &HeaderMap, params: &Params) -> bool {
+    let named = credentials(headers, params).ok();
+    let app = named.and_then(|(id, _)| tenant.state().directory.app(&id).cloned());
+    app.is_some_and(|app| app.has(Fault::TokenCodeFirst))
+}
+
+fn unknown_code() -> TokenError {
+    TokenError::bad("invalid_grant", "The authorization code is invalid or has expired.")
 }
 
 /// What a fault answers instead; a slow answer is still an answer.
@@ -56,6 +71,20 @@ async fn instead(tenant: &Tenant, app: &AppIntegration) -> Option<Response> {
             }
             Fault::TokenGarbage => return Some(garbage()),
             Fault::TokenOversize => return Some(oversize()),
+            Fault::TokenGrantNotAllowed => {
+                let description = "The client is not authorized to use the provided grant type. \
+                                   Configured grant types: [].";
+                let refusal = TokenError::bad("unauthorized_client", description);
+                return Some(refusal.into_response());
+            }
+            Fault::TokenEchoesSecret => {
+                let secrets = app.secrets.iter().map(|secret| {
+                    let pair = format!("{}:{}", app.client_id, secret.expose());
+                    format!("{} {}", secret.expose(), STANDARD.encode(pair))
+                });
+                let description = secrets.collect::<Vec<_>>().join(" ");
+                return Some(TokenError::bad("invalid_request", description).into_response());
+            }
             Fault::TokenRedirect => {
                 let location = format!("{}/sandbox/elsewhere", tenant.base_url());
                 let status = StatusCode::TEMPORARY_REDIRECT;
@@ -96,9 +125,7 @@ fn redeem(
     let is_ours = |grant: &Grant| {
         grant.request.back.client_id == app.client_id && grant.request.back.server == desk.server
     };
-    let grant = grant.filter(is_ours).ok_or_else(|| {
-        TokenError::bad("invalid_grant", "The authorization code is invalid or has expired.")
-    })?;
+    let grant = grant.filter(is_ours).ok_or_else(unknown_code)?;
     if params.get("redirect_uri") != Some(&grant.request.back.redirect_uri) {
         return Err(TokenError::bad(
             "invalid_grant",

@@ -10,7 +10,7 @@ use crate::web::page::{body, json as json_response};
 
 use super::authorize::Grant;
 use super::directory::{AppIntegration, Directory};
-use super::fault::{Fault, OTHER_SUB};
+use super::fault::{Fault, OTHER_SUB, TenantFault};
 use super::groups_claim::Evaluation;
 use super::pages::error_json;
 use super::server::Server;
@@ -19,6 +19,9 @@ use super::{Desk, Tenant};
 /// Claims about the person whose access token this is.
 pub(super) async fn userinfo(State(desk): State<Desk>, headers: HeaderMap) -> Response {
     let tenant = &desk.tenant;
+    if tenant.has_fault(TenantFault::UserinfoNotFound) {
+        return body(StatusCode::NOT_FOUND, "text/plain", "");
+    }
     let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
     let grant =
         token.and_then(|token| tenant.state().access_tokens.find(tenant.now(), token).cloned());

@@ -16,7 +16,7 @@ use super::settings::{Settings, SigningAlgorithm};
 use super::{json, network_failure};
 
 /// How many bytes metadata may have.
-const MAX_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 /// How many characters an issuer or endpoint may have.
 const MAX_URL_CHARS: usize = 2048;
 /// Metadata older than their freshness are served for a day while they are fetched anew, and
@@ -73,6 +73,10 @@ pub struct Metadata {
     /// The accepted algorithms among those that ID tokens are signed with; `None` when nothing is
     /// said.
     pub signing_algorithms: Option<Vec<Algorithm>>,
+    /// The methods of PKCE; `None` when nothing is said.
+    pub code_challenge_methods_supported: Option<Vec<String>>,
+    /// The claims that are offered; `None` when nothing is said.
+    pub claims_supported: Option<Vec<String>>,
     /// Whether answers carry `iss` (RFC 9207).
     pub iss_parameter_supported: bool,
     /// What somebody should look at.
@@ -112,6 +116,8 @@ impl Metadata {
                 "token_endpoint_auth_methods_supported",
             )?,
             signing_algorithms: signing_algorithms(&members)?,
+            code_challenge_methods_supported: hint(&members, "code_challenge_methods_supported"),
+            claims_supported: hint(&members, "claims_supported"),
             iss_parameter_supported: members
                 .get("authorization_response_iss_parameter_supported")
                 .is_some_and(|value| *value == Value::Bool(true)),
@@ -234,6 +240,11 @@ fn list(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>,
             Err(Failure::with_detail(FailureCode::MetadataInvalid, detail))
         }
     }
+}
+
+/// A list on which no login depends: one that cannot be read counts as none.
+fn hint(members: &Map<String, Value>, name: &str) -> Option<Vec<String>> {
+    list(members, name).ok().flatten()
 }
 
 fn signing_algorithms(members: &Map<String, Value>) -> Result<Option<Vec<Algorithm>>, Failure> {

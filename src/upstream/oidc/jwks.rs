@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::{json, network_failure};
 
 /// How many bytes a key set may have.
-const MAX_BYTES: usize = 512 * 1024;
+pub(super) const MAX_BYTES: usize = 512 * 1024;
 /// How many keys.
 const MAX_KEYS: usize = 100;
 /// How many keys are tried for one token.
@@ -107,6 +107,11 @@ impl KeySet {
             warnings.push("The key set has two keys with the same kid (duplicate_kid).".to_owned());
         }
         Ok(Self { algorithm, keys, warnings })
+    }
+
+    /// How many keys there are, and how many of them can be used.
+    pub fn count(&self) -> (usize, usize) {
+        (self.keys.len(), self.keys.iter().filter(|key| key.usable.is_ok()).count())
     }
 
     /// The algorithm that the keys were parsed for.

@@ -9,6 +9,7 @@ mod inspect;
 mod json;
 pub mod jwks;
 mod jws;
+pub mod probe;
 mod settings;
 #[cfg(test)]
 mod tests;

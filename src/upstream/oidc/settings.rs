@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
 use crate::outbound::is_ca_pem;
 
@@ -159,6 +160,9 @@ pub struct Settings {
     /// Whether `groups` is one of them.
     #[serde(default)]
     pub groups_scope: GroupsScope,
+    /// When the client secret expires, if the administrator says so: nothing else tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_expires_at: Option<Timestamp>,
     /// How we prove who we are.
     #[serde(default)]
     pub client_authentication: ClientAuthentication,
@@ -220,6 +224,7 @@ impl Settings {
             issuer: issuer.to_owned(),
             scopes: default_scopes(),
             groups_scope: GroupsScope::default(),
+            client_secret_expires_at: None,
             client_authentication: ClientAuthentication::default(),
             pkce: true,
             signing_algorithm: SigningAlgorithm::default(),

@@ -86,7 +86,7 @@ impl Exchange<'_> {
     }
 
     /// How to authenticate: as set, or Basic unless only the other is offered.
-    fn method(&self) -> Result<ClientAuthentication, Failure> {
+    pub(super) fn method(&self) -> Result<ClientAuthentication, Failure> {
         let fixed = self.settings.client_authentication;
         if fixed != ClientAuthentication::Auto {
             return Ok(fixed);
@@ -109,7 +109,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn request(&self, secret: &Secret, method: ClientAuthentication) -> Request {
+    pub(super) fn request(&self, secret: &Secret, method: ClientAuthentication) -> Request {
         let client_id = self.settings.client_id.as_str();
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "authorization_code")
@@ -133,7 +133,7 @@ impl Exchange<'_> {
 
 /// Both parts are form-urlencoded first (RFC 6749 section 2.3.1): a colon or a percent sign in
 /// either would otherwise be read differently by different servers.
-fn basic(client_id: &str, secret: &Secret) -> HeaderValue {
+pub(super) fn basic(client_id: &str, secret: &Secret) -> HeaderValue {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let pair = Zeroizing::new(format!("{}:{}", encode(client_id), encode(secret.expose())));
     let header = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));

@@ -78,13 +78,15 @@
   const send = async (form, submitter) => {
     const fields = new FormData(form, submitter);
     const multipart = form.enctype === "multipart/form-data";
-    const answer = await fetch(submitter?.formAction || form.action, {
+    // By attribute: `submitter.formAction` is never empty, and a field may be called "action".
+    const action = submitter?.getAttribute("formaction") ?? form.getAttribute("action") ?? "";
+    const answer = await fetch(new URL(action, location), {
       method: "POST",
       body: multipart ? fields : new URLSearchParams(fields),
       credentials: "same-origin",
       headers: { accept: "text/html" },
     });
-    if (answer.redirected && answer.ok) {
+    if (answer.redirected) {
       location.assign(answer.url);
       return;
     }
@@ -103,7 +105,7 @@
   };
   document.addEventListener("submit", async (event) => {
     const form = event.target;
-    if (form.method !== "post" || form.hasAttribute("data-plain") || event.defaultPrevented) return;
+    if (form.getAttribute("method") !== "post" || form.hasAttribute("data-plain") || event.defaultPrevented) return;
     event.preventDefault();
     if (form.hasAttribute("aria-busy")) return;
     const submitter = event.submitter;
@@ -145,6 +147,26 @@
     }
   });
 
+  // data-sortable: rows are dragged into another order, and their form is sent.
+  let dragged = null;
+  document.addEventListener("dragstart", (event) => {
+    dragged = event.target.closest?.("[data-sortable] > tr") ?? null;
+    if (dragged) event.dataTransfer.effectAllowed = "move";
+  });
+  document.addEventListener("dragover", (event) => {
+    const row = event.target.closest?.("[data-sortable] > tr");
+    if (!dragged || !row || row.parentNode !== dragged.parentNode) return;
+    event.preventDefault();
+    const { top, height } = row.getBoundingClientRect();
+    row.parentNode.insertBefore(dragged, event.clientY < top + height / 2 ? row : row.nextSibling);
+  });
+  document.addEventListener("drop", (event) => {
+    if (!dragged) return;
+    event.preventDefault();
+    dragged.closest("form").requestSubmit();
+    dragged = null;
+  });
+
   // data-live="5" with an id: that part of the page is fetched anew every so many seconds.
   const refresh = async (part) => {
     if (document.hidden || part.contains(document.activeElement)) return;
@@ -176,6 +198,7 @@
       }, Number(part.dataset.live) * 1000);
     }
     for (const only of root.querySelectorAll("[data-script-only]")) only.hidden = false;
+    for (const row of root.querySelectorAll("[data-sortable] > tr")) row.draggable = true;
   };
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -1,5 +1,6 @@
 //! The tenant, seen from a relying party.
 
+mod console;
 mod faults;
 mod flow;
 mod refusals;

@@ -1,0 +1,61 @@
+// The simulated Okta's admin console, used as the guide for Okta says, by the labels that it names.
+
+import assert from 'node:assert/strict';
+import { demo } from './harness.mjs';
+
+const console = (path) => new URL(path, demo.sandbox.issuer).href;
+
+/** Signs in to the console, as whoever administers the tenant. */
+export async function openConsole(page) {
+  await page.goto(console('/admin'));
+  const { email, password } = demo.sandbox.admin;
+  await page.getByLabel('Username').fill(email);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('link', { name: 'Applications' }).waitFor();
+}
+
+/** Step 1 and 2 of the guide: an app integration with this redirect URI, for these groups. */
+export async function createApp(page, { name, redirectUri, groups }) {
+  await page.getByRole('link', { name: 'Applications' }).click();
+  await page.getByRole('link', { name: 'Create App Integration' }).click();
+  await page.getByLabel('OIDC - OpenID Connect').check();
+  await page.getByLabel('Web Application').check();
+  await page.getByRole('button', { name: 'Next' }).click();
+
+  await page.getByLabel('App integration name').fill(name);
+  await page.getByRole('textbox', { name: /Sign-in redirect URI/ }).first().fill(redirectUri);
+  await page.getByLabel('Limit access to selected groups').check();
+  for (const group of groups) await page.getByLabel(group, { exact: true }).check();
+  await page.getByRole('button', { name: 'Save' }).click();
+  return credentials(page);
+}
+
+/** Step 3: what the tab "General" shows. */
+export async function credentials(page) {
+  await page.getByRole('heading', { name: 'Client Credentials' }).waitFor();
+  const clientId = (await page.locator('#client-id').textContent()).trim();
+  const clientSecret = (await page.locator('[id^=client-secret]').first().textContent()).trim();
+  assert.match(clientId, /^0oa/);
+  assert.ok(clientSecret.length >= 40);
+  return { clientId, clientSecret };
+}
+
+/** Step 3, second half: the tenant's domain, from the menu at the top right. */
+export async function tenantDomain(page) {
+  await page.locator('summary', { hasText: demo.sandbox.admin.email }).click();
+  return (await page.locator('#tenant-domain').textContent()).trim();
+}
+
+/** Step 4: the groups claim, on the tab "Sign On". */
+export async function setGroupsClaim(page) {
+  await page.getByRole('link', { name: 'Sign On' }).click();
+  const legacy = page.getByText('Show legacy configuration');
+  if (await legacy.isVisible()) await legacy.click();
+  await page.getByRole('link', { name: 'Edit' }).click();
+  await page.getByLabel('Groups claim type').selectOption({ label: 'Filter' });
+  await page.getByLabel('Groups claim filter').fill('groups');
+  await page.getByLabel('Match').selectOption({ label: 'Matches regex' });
+  await page.getByLabel('Value').fill('.*');
+  await page.getByRole('button', { name: 'Save' }).click();
+}

@@ -1,0 +1,77 @@
+//! Branding: name, colour and logo.
+
+use vestibule::model::administrator::Role;
+
+use super::super::support::pages::{Desk, csrf};
+use crate::support::http::{Answer, Request};
+use crate::support::{World, both_engines};
+
+const BOUNDARY: &str = "a-boundary-of-the-test";
+
+/// Sends the form of the page as a browser does, with a file.
+async fn send(desk: &mut Desk<'_>, token: &str, fields: &[(&str, &str)], file: &[u8]) -> Answer {
+    let mut body = Vec::new();
+    for (name, value) in [&[("csrf", token)], fields].concat() {
+        let part = format!(
+            "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        );
+        body.extend_from_slice(part.as_bytes());
+    }
+    let head = format!(
+        "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"logo\"; filename=\"../../x.svg\"\r\n\
+         content-type: image/svg+xml\r\n\r\n"
+    );
+    body.extend_from_slice(head.as_bytes());
+    body.extend_from_slice(file);
+    body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+    let url = desk.world.url(&desk.path("/branding"));
+    let content_type = format!("multipart/form-data; boundary={BOUNDARY}");
+    let request = Request::new("POST", &url).body(&content_type, body);
+    desk.browser.send(request.header("sec-fetch-site", "same-origin")).await
+}
+
+/// A small picture.
+fn png() -> Vec<u8> {
+    let mut file = std::io::Cursor::new(Vec::new());
+    image::DynamicImage::new_rgb8(16, 16).write_to(&mut file, image::ImageFormat::Png).unwrap();
+    file.into_inner()
+}
+
+both_engines! {
+    async fn dsh_07_a_logo_is_kept_as_our_own_png_and_everything_else_refused(world: World) {
+        let mut desk = world.desk(Role::Developer).await;
+        let page = desk.get(&desk.path("/branding")).await.text();
+        let token = csrf(&page).unwrap();
+        let fields = [("name", "Acme <i>App</i>"), ("accent", "#ffee00")];
+        let svg = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>";
+        let refused = send(&mut desk, &token, &fields, svg).await;
+        assert_eq!(refused.status, 422);
+        assert!(refused.text().contains("no PNG or JPEG") && refused.text().contains("#ffee00"));
+        let huge = vec![0; 3 * 1024 * 1024];
+        assert_eq!(send(&mut desk, &token, &fields, &huge).await.status, 413);
+        assert_eq!(send(&mut desk, "forged", &fields, &png()).await.status, 403);
+        assert_eq!(send(&mut desk, &token, &fields, &png()).await.status, 303);
+        let page = desk.get(&desk.path("/branding")).await.text();
+        assert!(page.contains("Acme &#60;i&#62;App&#60;/i&#62;"));
+        let (_, rest) = page.split_once("<img class=\"logo\" src=\"").unwrap();
+        let path = rest.split_once('"').unwrap().0.to_owned();
+        let logo = world.browser().get(&world.url(&path)).await;
+        assert_eq!((logo.status.as_u16(), logo.header("content-type")), (200, Some("image/png")));
+        assert!(logo.header("content-disposition").unwrap().starts_with("attachment"));
+        assert!(logo.header("content-security-policy").unwrap().contains("sandbox"));
+        assert!(logo.header("cache-control").unwrap().contains("immutable"));
+        let other = path.replace(".png", "x.png");
+        assert_eq!(world.browser().get(&world.url(&other)).await.status, 404);
+    }
+
+    async fn a_colour_that_is_none_is_refused_and_never_reaches_a_style_sheet(world: World) {
+        let mut desk = world.desk(Role::Developer).await;
+        let token = csrf(&desk.get(&desk.path("/branding")).await.text()).unwrap();
+        let refused = send(&mut desk, &token, &[("accent", "red;}body{display:none")], &[]).await;
+        assert_eq!(refused.status, 422);
+        assert!(refused.text().contains("id=\"error-accent\""));
+        assert_eq!(send(&mut desk, &token, &[("accent", "#AA3311")], &[]).await.status, 303);
+        let page = desk.get(&desk.path("/branding")).await.text();
+        assert!(page.contains("value=\"#aa3311\""));
+    }
+}
