@@ -12,10 +12,8 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::web::page::file;
 
-/// All routes below `/sso` with the style sheet of their pages, and a page for whoever opens the
-/// base URL.
+/// All routes below `/sso`, and a page for whoever opens the base URL.
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/", get(async || pages::welcome()))
@@ -28,9 +26,5 @@ pub fn router(app: App) -> Router {
         .route("/sso/consent", post(consent::answer))
         .route("/sso/token", post(token::token))
         .route("/sso/profile", get(profile::profile))
-        .route(
-            "/sso/login.css",
-            get(async || file("text/css; charset=utf-8", include_str!("login.css"))),
-        )
         .with_state(app)
 }

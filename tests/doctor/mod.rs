@@ -174,6 +174,15 @@ both_engines! {
         let secret = world.demo.credentials.client_secret.expose();
         world.change_connection(json!({ "oidc": { "client_secret": secret } })).await;
         assert!(world.examine().await.healthy);
+        world.change_connection(json!({ "oidc": { "client_secret_expires_at": soon } })).await;
+        world.change_connection(json!({ "oidc": { "next_client_secret": secret } })).await;
+        let (id, caller) = (world.demo.seeded.connection_id.to_string(), world.caller());
+        let sealer = world.app().sealer.clone();
+        let promoted = world.app().db.write(&caller, async move |tx| {
+            connection::promote_next_client_secret(tx, &id, &sealer).await
+        });
+        promoted.await.unwrap();
+        assert!(world.examine().await.healthy);
         let path = format!("/connections/{}", world.demo.seeded.connection_id);
         let bad = json!({ "oidc": { "client_secret_expires_at": "next week" } });
         assert_eq!(world.api("PATCH", &path, Some(&bad)).await.status, 422);

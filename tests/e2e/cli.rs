@@ -272,6 +272,27 @@ async fn what_does_not_exist_fails_with_one_sentence() {
     }
 }
 
+#[tokio::test]
+async fn a_domain_is_verified_by_its_record_and_what_is_there_instead_is_told() {
+    use crate::support::dns::{DnsServer, text as record};
+    let (folder, dns) = (Folder::new(), DnsServer::start().await);
+    let resolver = ("--dns-resolver", dns.address().to_string());
+    let service = Service::first_start(folder.path(), &[resolver]).await;
+    let organization = run(service.command(&["organization", "create", "Acme"])).await.json();
+    let create = ["domain", "create", text(&organization, "id"), "acme.com"];
+    let domain = run(service.command(&create)).await.json();
+    let verify = ["domain", "verify", text(&domain, "id")];
+    let pending = run(service.command(&verify)).await.json();
+    assert_eq!(pending["state"], "pending");
+    assert_eq!(pending["verification_check"]["message"], "DNS knows no name acme.com.");
+    let (prefix, token) =
+        (text(&domain, "verification_prefix"), text(&domain, "verification_token"));
+    dns.set("acme.com", record(&format!("{prefix}={token}")));
+    assert_eq!(run(service.command(&verify)).await.json()["state"], "verified");
+    let again = run(service.command(&verify)).await.failure().to_owned();
+    assert_eq!(again, "vestibule: The domain 'acme.com' is already verified.");
+}
+
 async fn demo(folder: &Path) -> (Process, Value) {
     let mut command = vestibule(folder);
     command.args(["demo", "--json", "--data"]).arg(folder.join("data"));

@@ -14,6 +14,7 @@ mod profile;
 mod redirect_uri;
 mod replay;
 mod secrets;
+mod session_filters;
 mod tenants;
 mod test_sign_in;
 mod token;

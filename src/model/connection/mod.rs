@@ -354,6 +354,10 @@ pub async fn promote_next_client_secret(
     let here = (&connection.id, &connection.environment_id);
     let secret = sealer.open(place(here, "next_client_secret"), &sealed)?;
     connection.client_secret_sealed = Some(sealer.seal(place(here, "client_secret"), &secret)?);
+    if let Some(Settings::Oidc(settings)) = &mut connection.settings {
+        // What was known of the old secret says nothing of the new one.
+        settings.client_secret_expires_at = None;
+    }
     connection.version += 1;
     audit::record(tx, "connection.client_secret_promoted", id, json!({})).await?;
     store(tx, connection).await

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::Result;
 use crate::base::failure::{FailureCode, Owner};
-use crate::base::id::{ConnectionId, EnvironmentId, Id, SsoSessionId};
+use crate::base::id::{ConnectionId, EnvironmentId};
 use crate::base::time::Timestamp;
 use crate::db::Tx;
+use crate::model::sso_session::first_id;
 
 /// An hour, in milliseconds.
 pub const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -144,12 +145,6 @@ struct Count {
     status: String,
     failure_code: String,
     count: i64,
-}
-
-/// The first id that an attempt of this moment can have.
-fn first_id(at: Timestamp) -> SsoSessionId {
-    let ms = u64::try_from(at.as_ms()).unwrap_or_default();
-    SsoSessionId::from_ulid(ulid::Ulid::from_parts(ms, 0))
 }
 
 /// The moment at which the hour of this moment began.

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod happening;
+mod narrow;
 mod table;
 mod test_result;
 
@@ -18,6 +19,7 @@ use crate::db::Tx;
 
 pub use attempt::{Browser, Phase, Refusal, Start, Starter, Take, Taken};
 use happening::{Subject, close};
+pub use narrow::first_id;
 pub use test_result::{
     GroupsState, Origin, TestGroups, TestProfile, TestResult, TestRoles, TestRule,
 };

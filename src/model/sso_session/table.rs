@@ -310,6 +310,7 @@ pub(super) async fn list(
     query.and_some("lower(email) = lower($?)", filter.email.as_deref());
     query.and_some("created_at >= $?", filter.range_start.map(Timestamp::as_ms));
     query.and_some("created_at < $?", filter.range_end.map(Timestamp::as_ms));
+    super::narrow::apply(&mut query, filter, tx.now());
     let key = |session: &SsoSession| session.id.to_string();
     query.fetch_page(tx, ("id", key), page, |row| from_row(row, false)).await
 }
