@@ -12,12 +12,12 @@ export async function openConsole(page) {
   await page.getByLabel('Username').fill(email);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('link', { name: 'Applications' }).waitFor();
+  await page.getByRole('navigation').getByRole('link', { name: 'Applications', exact: true }).waitFor();
 }
 
 /** Step 1 and 2 of the guide: an app integration with this redirect URI, for these groups. */
 export async function createApp(page, { name, redirectUri, groups }) {
-  await page.getByRole('link', { name: 'Applications' }).click();
+  await page.getByRole('navigation').getByRole('link', { name: 'Applications', exact: true }).click();
   await page.getByRole('link', { name: 'Create App Integration' }).click();
   await page.getByLabel('OIDC - OpenID Connect').check();
   await page.getByLabel('Web Application').check();
@@ -34,8 +34,10 @@ export async function createApp(page, { name, redirectUri, groups }) {
 /** Step 3: what the tab "General" shows. */
 export async function credentials(page) {
   await page.getByRole('heading', { name: 'Client Credentials' }).waitFor();
-  const clientId = (await page.locator('#client-id').textContent()).trim();
-  const clientSecret = (await page.locator('[id^=client-secret]').first().textContent()).trim();
+  await page.locator('summary').filter({ hasText: 'Show' }).first().click();
+  const text = await page.locator('main').innerText();
+  const clientId = /0oa[A-Za-z0-9]+/.exec(text)[0];
+  const clientSecret = /\b[A-Za-z0-9]{64}\b/.exec(text)[0];
   assert.match(clientId, /^0oa/);
   assert.ok(clientSecret.length >= 40);
   return { clientId, clientSecret };
