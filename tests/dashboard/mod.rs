@@ -2,6 +2,7 @@
 
 mod application;
 mod branding;
+mod changes;
 mod connections;
 mod entrance;
 mod face;
