@@ -1,6 +1,7 @@
 //! The tenant, seen from a relying party.
 
 mod console;
+mod console_access;
 mod faults;
 mod flow;
 mod refusals;
