@@ -133,7 +133,7 @@ async fn finish(State(app): State<App>, guest: Guest, _form: Form) -> Result<Res
     };
     match app.db.write(&guest.caller, finish).await? {
         // Browsers apply `form-action` to redirects after a form, so the page goes there by itself.
-        Some(url) => Ok(crate::web::departure::leave(Response::default(), &url)),
+        Some(url) => Ok(crate::web::departure::leave(&Response::default(), &url)),
         None => Ok(page(StatusCode::OK, &DonePage { frame: guest.frame() })),
     }
 }

@@ -1,6 +1,7 @@
 //! Sending the browser to an identity provider, bound to the attempt by a cookie: one cookie an
 //! attempt, so that several logins may be under way.
 
+use askama::Template;
 use axum::response::Response;
 use http::HeaderMap;
 
@@ -37,18 +38,17 @@ pub fn depart(app: &App, headers: &HeaderMap, begun: &Begun) -> Response {
     response
 }
 
-/// The answer to a form that leads to another site: a page that goes there by itself. Browsers
-/// apply `form-action` to the redirects after a form, so a redirect would be stopped.
-pub fn leave(departing: Response, location: &str) -> Response {
-    let link = page::escape(location);
-    let icon = super::assets::icon_path();
-    let html = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>One moment</title>\
-         <link rel=\"icon\" href=\"{icon}\">\
-         <meta http-equiv=\"refresh\" content=\"0; url={link}\"></head><body>\
-         <p>You are being taken to the identity provider. <a href=\"{link}\">Go on</a></p></body></html>"
-    );
-    let mut response = page::body(http::StatusCode::OK, "text/html; charset=utf-8", html);
+#[derive(Template)]
+#[template(path = "web/leaving.html")]
+struct LeavingPage<'a> {
+    location: &'a str,
+}
+
+/// The answer to a form that leads to another site: a page that goes to `location` by itself, with
+/// the cookies of `departing`. Browsers apply `form-action` to the redirects after a form, so a
+/// redirect would be stopped (Content Security Policy Level 3, section 6.4.1).
+pub fn leave(departing: &Response, location: &str) -> Response {
+    let mut response = page::page(http::StatusCode::OK, &LeavingPage { location });
     for cookie in departing.headers().get_all(http::header::SET_COOKIE) {
         response.headers_mut().append(http::header::SET_COOKIE, cookie.clone());
     }

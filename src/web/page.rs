@@ -49,22 +49,6 @@ pub fn file(content_type: &'static str, content: &'static str) -> Response {
     body(StatusCode::OK, content_type, content)
 }
 
-/// The text with what means something in HTML escaped.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 /// JSON that no cache may keep.
 pub fn json(status: StatusCode, value: &serde_json::Value) -> Response {
     body(status, "application/json", value.to_string())

@@ -62,16 +62,16 @@ async fn begin(
     let browser = browser::of(&app, &parts);
     let return_to = ReturnTo::DashboardConnection;
     match test_sign_in::begin(&app, &place.caller, &id, &return_to, browser).await {
-        Ok(begun) => Ok(leave(departure::depart(&app, &parts.headers, &begun), &begun.location)),
+        Ok(begun) => Ok(leave(&departure::depart(&app, &parts.headers, &begun), &begun.location)),
         Err(refused) => match refused.session_id {
             Some(session) => {
                 Ok(see_other(&place.path(&format!("/connections/{id}/test/{session}"))))
             }
-            None => Err(Refusal {
-                status: StatusCode::CONFLICT,
-                title: "The test could not begin",
-                sentence: refused.failure.code.for_developer().to_owned(),
-            }),
+            None => Err(Refusal::new(
+                StatusCode::CONFLICT,
+                "The test could not begin",
+                refused.failure.code.for_developer(),
+            )),
         },
     }
 }
