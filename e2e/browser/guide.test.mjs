@@ -177,8 +177,9 @@ test('an it administrator does the same by a link that a scanner opens first', a
   const { clientId, clientSecret, app } = await createOktaApp(okta, 'IT', redirectUri);
   await page.getByRole('button', { name: 'I have done this' }).click();
   await page.waitForURL(/steps\/details$/);
+  await page.getByText('your-company.okta.com', { exact: true }).waitFor();
   for (const [secret, sentence] of [
-    ['not the secret', /Client secret is right/],
+    ['not the secret', /Client secret is right: Failed/],
     [clientSecret, /All is well/],
   ]) {
     await page.getByLabel('Client ID').fill(clientId);

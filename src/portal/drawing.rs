@@ -127,7 +127,7 @@ impl Drawing {
                 "row" => pen.side_by_side("cell", text),
                 "menu" => {
                     for entry in text.split('|') {
-                        pen.put("menu", (WIDTH - 260, 244), entry);
+                        pen.put("entry", (WIDTH - 260, 244), entry);
                         pen.y += 30;
                     }
                 }

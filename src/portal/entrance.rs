@@ -39,7 +39,7 @@ struct EntrancePage<'a> {
     csrf: String,
 }
 
-/// Looks at a link. Whoever has begun it in this browser already goes on with the button as well.
+/// Looks at a link. The browser in which a link of the API was begun goes on where it was.
 async fn open(
     State(app): State<App>,
     RawQuery(query): RawQuery,
@@ -52,16 +52,27 @@ async fn open(
         return Err(ended(Ended::Unknown));
     };
     let hash = SecretHash::of(&token);
+    let own = cookies::get(&app, request.headers(), SESSION).map(SecretHash::of);
     let found = app
         .db
         .read(&Caller::anonymous(), async move |tx| {
             let Some(link) = setup_link::find_by_hash(tx, &hash).await? else { return Ok(None) };
             let organization = organization::get(tx, &link.organization_id).await?;
-            Ok(Some((link, organization.name, environment::current(tx).await?)))
+            let environment = environment::current(tx).await?;
+            let session = match &own {
+                Some(own) => setup_link::enter(tx, own).await?.ok(),
+                None => None,
+            };
+            let is_begun_here = session.is_some_and(|session| session.link.id == link.id);
+            Ok(Some((link, organization.name, environment, is_begun_here)))
         })
         .await?;
-    let (link, organization, environment) = found.ok_or_else(|| ended(Ended::Unknown))?;
+    let (link, organization, environment, is_begun_here) =
+        found.ok_or_else(|| ended(Ended::Unknown))?;
     let state = link.state(app.clock.now());
+    if state == LinkState::Used && is_begun_here {
+        return Ok(see_other("/setup/home"));
+    }
     if state != LinkState::Open {
         return Err(ended(state.into()));
     }

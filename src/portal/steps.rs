@@ -402,15 +402,15 @@ async fn test(
     let browser = browser::of(&app, &parts);
     let id = connection.id.as_str();
     match test_sign_in::begin(&app, &guest.caller, id, &return_to, browser).await {
-        Ok(begun) => Ok(leave(departure::depart(&app, &parts.headers, &begun), &begun.location)),
+        Ok(begun) => Ok(leave(&departure::depart(&app, &parts.headers, &begun), &begun.location)),
         Err(refused) if refused.session_id.is_some() => {
             Ok(see_other(&format!("/setup/connections/{id}/steps/{}", step.id)))
         }
-        Err(refused) => Err(Refusal {
-            status: StatusCode::CONFLICT,
-            title: "The test could not begin",
-            sentence: refused.failure.code.for_it().to_owned(),
-        }),
+        Err(refused) => Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "The test could not begin",
+            refused.failure.code.for_it(),
+        )),
     }
 }
 

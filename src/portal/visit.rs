@@ -69,7 +69,7 @@ pub(super) fn ended(ended: Ended) -> Refusal {
             "There is nothing left to do. To change something later, ask for another link.",
         ),
     };
-    Refusal { status: StatusCode::FORBIDDEN, title, sentence: sentence.to_owned() }
+    Refusal::new(StatusCode::FORBIDDEN, title, sentence).closed()
 }
 
 impl FromRequestParts<App> for Guest {

@@ -19,31 +19,44 @@ pub struct Refusal {
     pub title: &'static str,
     /// One sentence for the person; nothing of the request is in it.
     pub sentence: String,
+    /// Whether the pages that this belongs to are closed to the browser, so that a link back would
+    /// only lead here again.
+    is_closed: bool,
 }
 
 impl Refusal {
+    /// With this status, heading and sentence, and a way on.
+    pub fn new(status: StatusCode, title: &'static str, sentence: impl Into<String>) -> Self {
+        Self { status, title, sentence: sentence.into(), is_closed: false }
+    }
+
+    /// The same without a way on.
+    #[must_use]
+    pub fn closed(self) -> Self {
+        Self { is_closed: true, ..self }
+    }
+
     /// There is no such page, or it is somebody else's.
     pub fn not_found() -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            title: "Not found",
-            sentence: "There is nothing at this address, or it is not yours to see.".to_owned(),
-        }
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "Not found",
+            "There is nothing at this address, or it is not yours to see.",
+        )
     }
 
     /// The person may not do this.
     pub fn denied(sentence: impl Into<String>) -> Self {
-        Self { status: StatusCode::FORBIDDEN, title: "Not allowed", sentence: sentence.into() }
+        Self::new(StatusCode::FORBIDDEN, "Not allowed", sentence)
     }
 
     /// More was sent than a form of ours can hold.
     pub fn too_large() -> Self {
-        Self {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            title: "Too much at once",
-            sentence: "What was sent is larger than a form of ours can be. Nothing was changed."
-                .to_owned(),
-        }
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "Too much at once",
+            "What was sent is larger than a form of ours can be. Nothing was changed.",
+        )
     }
 
     /// The form does not come from a page that we made for this browser.
@@ -60,36 +73,30 @@ impl From<Error> for Refusal {
         match error {
             Error::NotFound { .. } => Self::not_found(),
             Error::Denied { reason } => Self::denied(reason),
-            Error::Invalid { message, .. } => Self {
-                status: StatusCode::BAD_REQUEST,
-                title: "That does not work",
-                sentence: message,
-            },
-            Error::Conflict { message, .. } => Self {
-                status: StatusCode::CONFLICT,
-                title: "That does not work",
-                sentence: message,
-            },
-            Error::RateLimited { message } => Self {
-                status: StatusCode::TOO_MANY_REQUESTS,
-                title: "Not so fast",
-                sentence: message,
-            },
+            Error::Invalid { message, .. } => {
+                Self::new(StatusCode::BAD_REQUEST, "That does not work", message)
+            }
+            Error::Conflict { message, .. } => {
+                Self::new(StatusCode::CONFLICT, "That does not work", message)
+            }
+            Error::RateLimited { message } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "Not so fast", message)
+            }
             Error::Unavailable(_) => {
                 tracing::warn!(error = error.chain(), "a page met an unavailable part");
-                Self {
-                    status: StatusCode::SERVICE_UNAVAILABLE,
-                    title: "Not available just now",
-                    sentence: "Nothing was changed. Try again in a moment.".to_owned(),
-                }
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "Not available just now",
+                    "Nothing was changed. Try again in a moment.",
+                )
             }
             Error::Internal(_) => {
                 tracing::error!(error = error.chain(), "a page met a fault");
-                Self {
-                    status: StatusCode::INTERNAL_SERVER_ERROR,
-                    title: "Something went wrong",
-                    sentence: "The fault is ours, and it is in the log.".to_owned(),
-                }
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "Something went wrong",
+                    "The fault is ours, and it is in the log.",
+                )
             }
         }
     }
@@ -132,7 +139,7 @@ pub async fn render(
         &RefusedPage {
             title: refusal.title,
             sentence: &refusal.sentence,
-            back: way.map(|(path, _)| path),
+            back: way.map(|(path, _)| path).filter(|_| !refusal.is_closed),
             back_label: way.map_or("", |(_, label)| label),
             reference,
         },

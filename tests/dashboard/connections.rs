@@ -3,7 +3,6 @@
 use vestibule::model::administrator::Role;
 use vestibule::sandbox::okta::{Fault, GroupsClaim, NewApp, Server};
 
-use crate::support::http::Request;
 use crate::support::pages::Desk;
 use crate::support::{World, both_engines};
 
@@ -80,8 +79,7 @@ both_engines! {
         let domains = format!("{organization}/domains");
         let taken = desk.submit(&organization, &domains, &[("domain", "not a domain")]).await;
         assert_eq!(taken.status, 422);
-        let fields = [("allow_profiles_outside_organization", true)];
-        let change = serde_json::json!({ fields[0].0: fields[0].1 });
+        let change = serde_json::json!({ "allow_profiles_outside_organization": true });
         let path = format!("/organizations/{}", last(&organization));
         assert_eq!(world.api("PUT", &path, Some(&change)).await.status, 200);
         let id = last(&connection);
@@ -107,7 +105,7 @@ both_engines! {
             assert_eq!(left.status, 200);
             let page = left.text();
             let (_, rest) = page.split_once("<a href=\"").unwrap();
-            let location = rest.split_once('"').unwrap().0.replace("&amp;", "&");
+            let location = rest.split_once('"').unwrap().0.replace("&#38;", "&");
             let back = world.demo.tenant.sign_in(&location, "ada@acme.example").await.unwrap();
             let back = desk.browser.get(&url::Url::parse(&back).unwrap()).await;
             let landed = desk.browser.get(&url::Url::parse(&back.location()).unwrap()).await;
@@ -134,7 +132,8 @@ both_engines! {
         let old = credentials.client_secret.expose();
         world.demo.tenant.deactivate_secret(&credentials.client_id, old).unwrap();
         let page = desk.submit(&doctor, &doctor, &[]).await.text();
-        assert!(page.contains("Client secret is right") && page.contains("remedy"), "{page}");
+        assert!(page.contains("Client secret is right</strong>: <span class=\"failed-word\">Failed"));
+        assert!(page.contains("class=\"remedy\"") && !page.contains("All is well"), "{page}");
         assert!(!page.contains(old));
     }
 
@@ -210,7 +209,5 @@ both_engines! {
             let answer = desk.get(&desk.path(&format!("/{below}"))).await;
             assert_eq!(answer.status, 200, "{below}");
         }
-        let url = world.url("/connections");
-        assert_eq!(Request::get(&url).send().await.status, 401);
     }
 }

@@ -111,7 +111,7 @@ impl Visitor<'_> {
         assert_eq!(left.status, 200, "{}", left.text());
         let page = left.text();
         let (_, rest) = page.split_once("<a href=\"").unwrap();
-        let location = rest.split_once('"').unwrap().0.replace("&amp;", "&");
+        let location = rest.split_once('"').unwrap().0.replace("&#38;", "&");
         let back = self.world.demo.tenant.sign_in(&location, email).await.unwrap();
         let back = self.browser.get(&Url::parse(&back).unwrap()).await;
         self.browser.get(&Url::parse(&back.location()).unwrap()).await.text()
@@ -145,7 +145,8 @@ both_engines! {
         assert!(on.location().ends_with("/steps/details"));
 
         let wrong = it.enter(&connection, (&id, "canary-secret")).await.text();
-        assert!(wrong.contains("Client secret is right") && !wrong.contains("canary-secret"));
+        assert!(wrong.contains("Client secret is right</strong>: <span class=\"failed-word\">Failed"));
+        assert!(!wrong.contains("All is well") && !wrong.contains("canary-secret"));
         let page = it.get(&format!("{connection}/steps/details")).await.text();
         assert!(page.contains("notice bad"), "the step is not done: {page}");
         let entered = it.enter(&connection, (&id, &secret)).await.text();
@@ -209,7 +210,9 @@ both_engines! {
         let late = second.get(&at).await;
         assert_eq!(late.status, 403);
         assert!(late.text().contains("was used already"));
+        assert!(!late.text().contains("Back to the setup"), "that would only lead here again");
         assert_eq!(first.get("/setup/home").await.status, 200, "the one who began it goes on");
+        assert_eq!(first.get(&at).await.location(), "/setup/home", "by the link as well");
         let (shared, _) = world.shared_token(&[("sso", "on"), ("lifetime", "30")]).await;
         for _ in 0..2 {
             let mut person = world.visitor();

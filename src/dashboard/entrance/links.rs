@@ -197,5 +197,5 @@ fn over(kind: Kind) -> Refusal {
             "This link was used, or it is over. “vestibule administrator recover” prints a new one."
         }
     };
-    Refusal { sentence: sentence.to_owned(), ..Refusal::not_found() }
+    Refusal::new(http::StatusCode::NOT_FOUND, "Not found", sentence)
 }
