@@ -6,6 +6,8 @@ mod administrators;
 mod args;
 mod commands;
 mod doctor;
+mod keys;
+mod migrate;
 mod overrides;
 
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use clap::{Parser, Subcommand};
 pub use args::Manage;
 pub use commands::{Session, run};
 pub use doctor::{DoctorArgs, examine};
+pub use migrate::{CopyArgs, MigrateArgs, copy, migrate};
 pub use overrides::Overrides;
 
 /// The enterprise single sign-on service you run yourself.
@@ -46,6 +49,12 @@ pub enum Command {
     Config,
     /// Look for what keeps people from signing in by a connection; the exit code is 0 if all is well.
     Doctor(DoctorArgs),
+    /// Bring the schema of the database up to date, or say what that would do. The service does it by
+    /// itself when it starts.
+    Migrate(MigrateArgs),
+    /// Copy a whole installation from SQLite into an empty database, and verify the copy. What the
+    /// service writes meanwhile is not in it: stop it first.
+    Copy(CopyArgs),
     /// Manage an installation.
     #[command(flatten)]
     Manage(Manage),

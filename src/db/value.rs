@@ -119,6 +119,11 @@ impl Row {
         Self { cells: cells.into_iter() }
     }
 
+    /// All columns that were not read yet.
+    pub(super) fn into_cells(self) -> Vec<Cell> {
+        self.cells.collect()
+    }
+
     /// The next column.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ pub mod profile;
 pub mod redirect_uri;
 pub mod role;
 pub mod role_decision;
+pub mod sealed_value;
 pub mod setup_link;
 pub mod setup_progress;
 pub mod sso_session;

@@ -112,16 +112,12 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
         .await?
         .ok_or(TokenError::InvalidClient)?;
     let fingerprint = fingerprint(&request, &client, &code);
-    let token = access_token(app, &request, &code);
-    let redeeming = Redeeming { request, client, code, fingerprint, token };
-    let (granted, token) = app
-        .db
-        .write(&Caller::anonymous(), async move |tx| {
-            Ok((redeeming.run(tx).await?, redeeming.token.clone()))
-        })
-        .await?;
+    let tokens = access_tokens(app, &request, &code);
+    let redeeming = Redeeming { request, client, code, fingerprint, tokens };
+    let granted =
+        app.db.write(&Caller::anonymous(), async move |tx| redeeming.run(tx).await).await?;
     match granted {
-        Ok(profile) => Ok(Granted { access_token: token, profile }),
+        Ok(granted) => Ok(granted),
         Err(refusal) => {
             refusal.log();
             Err(TokenError::InvalidGrant)
@@ -187,14 +183,16 @@ fn fingerprint(request: &Request, client: &Client, code: &Secret) -> SecretHash 
     SecretHash::of(&text)
 }
 
-/// The token for this request: the same one for its repetition, although only a hash is stored.
-fn access_token(app: &App, request: &Request, code: &Secret) -> Secret {
+/// The token for this request: the same one for its repetition, although only a hash is stored. The
+/// first is for a new request; a repetition may find any of them, made before the keys changed.
+fn access_tokens(app: &App, request: &Request, code: &Secret) -> Vec<Secret> {
     match &request.idempotency_key {
         Some(key) => {
             let parts = [code.expose().as_bytes(), key.as_bytes()];
-            Secret::new(base64url(&app.sealer.authenticate("access token", &parts)))
+            let codes = app.sealer.authenticate_by_each("access token", &parts);
+            codes.iter().map(|code| Secret::new(base64url(code))).collect()
         }
-        None => Secret::random(""),
+        None => vec![Secret::random("")],
     }
 }
 
@@ -204,11 +202,11 @@ struct Redeeming {
     client: Client,
     code: Secret,
     fingerprint: SecretHash,
-    token: Secret,
+    tokens: Vec<Secret>,
 }
 
 impl Redeeming {
-    async fn run(&self, tx: &mut Tx) -> Result<Result<Profile, Refusal>> {
+    async fn run(&self, tx: &mut Tx) -> Result<Result<Granted, Refusal>> {
         let hash = self.code.hash();
         let (code, outcome) = match authorization_code::take(tx, &hash, &self.fingerprint).await? {
             Take::Taken(code) => {
@@ -237,7 +235,7 @@ impl Redeeming {
         tx: &mut Tx,
         (hash, code): (&SecretHash, &AuthorizationCode),
         is_repeated: bool,
-    ) -> Result<Result<Profile, &'static str>> {
+    ) -> Result<Result<Granted, &'static str>> {
         if code.environment_id != self.client.environment_id {
             access_token::revoke_by_code(tx, hash).await?;
             return Ok(Err("code_wrong_client"));
@@ -253,12 +251,18 @@ impl Redeeming {
             return Ok(Err("connection_inactive"));
         }
         if is_repeated {
-            let good = access_token::find_profile(tx, &self.token.hash()).await?;
-            return Ok(good.ok_or("code_replay"));
+            for token in &self.tokens {
+                if let Some(profile) = access_token::find_profile(tx, &token.hash()).await? {
+                    return Ok(Ok(Granted { access_token: token.clone(), profile }));
+                }
+            }
+            return Ok(Err("code_replay"));
         }
-        access_token::issue(tx, &self.token, hash, code).await?;
+        let access_token = self.tokens.first().cloned().unwrap_or_else(|| Secret::random(""));
+        access_token::issue(tx, &access_token, hash, code).await?;
         sso_session::succeed(tx, &code.sso_session_id).await?;
-        profile::get(tx, &code.profile_id).await.map(Ok)
+        let profile = profile::get(tx, &code.profile_id).await?;
+        Ok(Ok(Granted { access_token, profile }))
     }
 
     /// The checks of a code that is ours.

@@ -5,6 +5,7 @@ mod expect;
 mod authorize;
 mod callback;
 mod claims;
+mod clocks;
 mod consent;
 mod groups;
 mod initiate;
