@@ -52,8 +52,10 @@ impl Place<'_> {
 pub struct Column {
     /// The table.
     pub table: &'static str,
-    /// The column with the id of the row.
-    pub id: &'static str,
+    /// The columns of its primary key.
+    pub key: &'static [&'static str],
+    /// The column with what a [`Place`] calls the row; bytes are written as base64url there.
+    pub row: &'static str,
     /// The column with the environment that the row belongs to; none belongs to the installation.
     pub environment: Option<&'static str>,
     /// The column with the sealed values.
@@ -69,7 +71,8 @@ pub struct Column {
 pub const COLUMNS: &[Column] = &[
     Column {
         table: "connections",
-        id: "id",
+        key: &["id"],
+        row: "id",
         environment: Some("environment_id"),
         column: "client_secret_sealed",
         place: "client_secret",
@@ -77,7 +80,8 @@ pub const COLUMNS: &[Column] = &[
     },
     Column {
         table: "connections",
-        id: "id",
+        key: &["id"],
+        row: "id",
         environment: Some("environment_id"),
         column: "next_client_secret_sealed",
         place: "next_client_secret",
@@ -85,7 +89,8 @@ pub const COLUMNS: &[Column] = &[
     },
     Column {
         table: "webhook_endpoints",
-        id: "id",
+        key: &["id"],
+        row: "id",
         environment: Some("environment_id"),
         column: "secret_sealed",
         place: "secret",
@@ -93,7 +98,8 @@ pub const COLUMNS: &[Column] = &[
     },
     Column {
         table: "sso_sessions",
-        id: "id",
+        key: &["id"],
+        row: "id",
         environment: Some("environment_id"),
         column: "memory_sealed",
         place: "memory",
@@ -101,7 +107,8 @@ pub const COLUMNS: &[Column] = &[
     },
     Column {
         table: "installation",
-        id: "name",
+        key: &["name"],
+        row: "name",
         environment: None,
         column: "value",
         place: "value",
@@ -242,7 +249,9 @@ impl Sealer {
     pub fn seal(&self, place: Place<'_>, value: &[u8]) -> Result<Vec<u8>> {
         if !COLUMNS.iter().any(|it| it.table == place.table && it.place == place.column) {
             let (table, column) = (place.table, place.column);
-            return Err(Error::internal(format!("{table}.{column} holds no sealed values")));
+            return Err(Error::internal(format!(
+                "{table}.{column} holds no sealed values: it is not listed in src/seal.rs"
+            )));
         }
         let (id, key) = self.keys.first().ok_or_else(|| Error::internal("no sealing key"))?;
         let salt = random_bytes::<SALT_LEN>();

@@ -98,7 +98,7 @@ async fn reseal_column(
     column: &'static Column,
     unreadable: &mut Vec<String>,
 ) -> Result<u64> {
-    let (mut after, mut resealed) = (String::new(), 0);
+    let (mut after, mut resealed) = (Vec::new(), 0);
     loop {
         let (sealer, from) = (Arc::clone(&app.sealer), after.clone());
         let unit = async move |tx: &mut Tx| {

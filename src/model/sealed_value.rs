@@ -2,8 +2,9 @@
 //!
 //! Not limited to an environment: the keys are the installation's.
 
-use crate::base::Result;
-use crate::db::Tx;
+use crate::base::secret::base64url;
+use crate::base::{Error, Result};
+use crate::db::{Cell, Tx};
 use crate::seal::{COLUMNS, Column, Place, Sealer, hex};
 
 /// How many values of one column one key has sealed.
@@ -20,8 +21,8 @@ pub struct Count {
 /// What came of a portion.
 #[derive(Clone, Debug, Default)]
 pub struct Portion {
-    /// The row after which the next portion begins; `None`: there is none.
-    pub last: Option<String>,
+    /// The key of the row after which the next portion begins; `None`: there is none.
+    pub last: Option<Vec<Cell>>,
     /// How many values were sealed anew.
     pub resealed: u64,
     /// Values that do not open, as sentences.
@@ -37,7 +38,7 @@ pub fn columns() -> impl Iterator<Item = &'static Column> {
 ///
 /// # Errors
 ///
-/// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
+/// [`Error::Unavailable`] if the database does not answer.
 pub async fn count(tx: &mut Tx) -> Result<Vec<Count>> {
     let mut counts = Vec::new();
     for Column { table, column, rows, .. } in columns() {
@@ -54,42 +55,65 @@ pub async fn count(tx: &mut Tx) -> Result<Vec<Count>> {
     Ok(counts)
 }
 
-/// Seals values of a column with the newest key, at the most `limit`, of the rows after this one. A
+/// Seals values of a column with the newest key, at the most `limit`, of the rows after this key. A
 /// value that somebody changes meanwhile is left alone: it is sealed with the newest key by then.
 ///
 /// # Errors
 ///
-/// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer. A value
+/// [`Error::Unavailable`] if the database does not answer. A value
 /// that does not open is none: it is told, and left as it is.
 pub async fn reseal(
     tx: &mut Tx,
     sealer: &Sealer,
     place: &'static Column,
-    after: &str,
+    after: &[Cell],
     limit: i64,
 ) -> Result<Portion> {
-    let Column { table, id, column, rows, .. } = place;
+    let Column { table, row, column, rows, .. } = place;
     let environment = place.environment.unwrap_or("''");
-    let sql = format!(
-        "SELECT {id}, {environment}, {column} FROM {table}
-         WHERE {rows} AND {id} > $1 AND substr({column}, 2, 8) <> $2 ORDER BY {id} LIMIT $3"
-    );
+    let (key, width) = (place.key.join(", "), place.key.len());
     let newest = sealer.newest_bytes();
-    let found = tx.fetch_all(&sql, &[after.into(), newest[..].into(), limit.into()]).await?;
+    let mut params = vec![newest[..].into(), limit.into()];
+    params.extend(after.iter().map(Cell::as_param));
+    let from = if after.is_empty() {
+        String::new()
+    } else {
+        format!(" AND ({key}) > ({})", placeholders(3, width))
+    };
+    let sql = format!(
+        "SELECT {row}, {environment}, {column}, {key} FROM {table}
+         WHERE {rows}{from} AND substr({column}, 2, 8) <> $1 ORDER BY {key} LIMIT $2"
+    );
+    let found = tx.fetch_all(&sql, &params).await?;
+    let sql = format!(
+        "UPDATE {table} SET {column} = $1 WHERE {column} = $2 AND ({key}) = ({})",
+        placeholders(3, width)
+    );
     let mut portion = Portion::default();
-    let sql = format!("UPDATE {table} SET {column} = $1 WHERE {id} = $2 AND {column} = $3");
     for mut row in found {
-        let (id, environment): (String, String) = (row.next()?, row.next()?);
+        let (name, environment): (Cell, String) = (row.next()?, row.next()?);
         let sealed: Vec<u8> = row.next()?;
-        let here = Place { table, row: &id, column: place.place, environment: &environment };
+        let key = (0..width).map(|_| row.next::<Cell>()).collect::<Result<Vec<_>>>()?;
+        let name = match name {
+            Cell::Text(text) => text,
+            Cell::Bytes(bytes) => base64url(&bytes),
+            Cell::Int(_) | Cell::Null => return Err(Error::internal("a row without a name")),
+        };
+        let here = Place { table, row: &name, column: place.place, environment: &environment };
         match sealer.open(here, &sealed).and_then(|value| sealer.seal(here, &value)) {
             Ok(anew) => {
-                let params = [(&anew).into(), (&id).into(), (&sealed).into()];
+                let mut params = vec![(&anew).into(), (&sealed).into()];
+                params.extend(key.iter().map(Cell::as_param));
                 portion.resealed += tx.execute(&sql, &params).await?;
             }
             Err(error) => portion.unreadable.push(error.chain()),
         }
-        portion.last = Some(id);
+        portion.last = Some(key);
     }
     Ok(portion)
+}
+
+/// `$first, …`, so many.
+fn placeholders(first: usize, count: usize) -> String {
+    (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }

@@ -8,6 +8,7 @@ mod copy;
 mod crash;
 mod failover;
 mod faults;
+mod fixtures;
 mod keys;
 mod logins;
 mod migrate;

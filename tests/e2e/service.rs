@@ -81,6 +81,27 @@ impl Service {
         service
     }
 
+    /// Starts it on data that is there, with an API key of it.
+    pub async fn existing(
+        folder: &Path,
+        settings: &[(&'static str, String)],
+        api_key: &str,
+    ) -> Self {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let base_url = Url::parse(&format!("http://{listen}")).unwrap();
+        let all = all_settings(folder, listen, settings);
+        let (client_id, api_key) = (String::new(), api_key.to_owned());
+        let service = Self {
+            process: Process::start(serve(folder, &all)),
+            application: Application { base_url, client_id, api_key },
+            greeting: String::new(),
+            settings: all,
+            folder: folder.to_owned(),
+        };
+        service.ready().await;
+        service
+    }
+
     /// Starts another node of a service, with a copy of its key file and a folder of its own.
     pub async fn join(first: &Self, folder: &Path, settings: &[(&'static str, String)]) -> Self {
         let data = folder.join("data");

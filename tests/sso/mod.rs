@@ -16,6 +16,7 @@ mod redirect_uri;
 mod replay;
 mod secrets;
 mod session_filters;
+mod sweep;
 mod tenants;
 mod test_sign_in;
 mod token;
