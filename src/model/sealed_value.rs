@@ -4,7 +4,7 @@
 
 use crate::base::secret::base64url;
 use crate::base::{Error, Result};
-use crate::db::{Cell, Tx};
+use crate::db::{Cell, Param, Tx};
 use crate::seal::{COLUMNS, Column, Place, Sealer, hex};
 
 /// How many values of one column one key has sealed.
@@ -60,8 +60,8 @@ pub async fn count(tx: &mut Tx) -> Result<Vec<Count>> {
 ///
 /// # Errors
 ///
-/// [`Error::Unavailable`] if the database does not answer. A value
-/// that does not open is none: it is told, and left as it is.
+/// [`Error::Unavailable`] if the database does not answer. A value that does not open is none: it is
+/// told, and left as it is.
 pub async fn reseal(
     tx: &mut Tx,
     sealer: &Sealer,
@@ -73,7 +73,7 @@ pub async fn reseal(
     let environment = place.environment.unwrap_or("''");
     let (key, width) = (place.key.join(", "), place.key.len());
     let newest = sealer.newest_bytes();
-    let mut params = vec![newest[..].into(), limit.into()];
+    let mut params: Vec<Param<'_>> = vec![newest.as_slice().into(), limit.into()];
     params.extend(after.iter().map(Cell::as_param));
     let from = if after.is_empty() {
         String::new()
@@ -102,7 +102,7 @@ pub async fn reseal(
         let here = Place { table, row: &name, column: place.place, environment: &environment };
         match sealer.open(here, &sealed).and_then(|value| sealer.seal(here, &value)) {
             Ok(anew) => {
-                let mut params = vec![(&anew).into(), (&sealed).into()];
+                let mut params: Vec<Param<'_>> = vec![(&anew).into(), (&sealed).into()];
                 params.extend(key.iter().map(Cell::as_param));
                 portion.resealed += tx.execute(&sql, &params).await?;
             }
