@@ -46,7 +46,8 @@ async fn an_installation_is_copied_and_people_sign_in_through_the_copy() {
     let path = "/user_management/redirect_uris";
     service.application.api("POST", path, &json!({ "uri": REDIRECT_URI })).await;
     let customer = Customer::set_up(&service.application, 0).await;
-    let hook = json!({ "endpoint_url": "https://hooks.example.com/x", "events": ["authentication.sso_succeeded"] });
+    let hook =
+        json!({ "endpoint_url": "https://hooks.example.com/x", "events": ["connection.deleted"] });
     service.application.api("POST", "/webhook_endpoints", &hook).await;
     for n in 0..3 {
         customer.sign_in(&service.application, &customer.email(n)).await;

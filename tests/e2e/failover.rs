@@ -178,7 +178,8 @@ async fn sto_15_a_failover_revives_no_code_and_loses_nothing_that_was_answered()
     for n in 0..TENANTS {
         customers.push(Customer::set_up(application, n).await);
     }
-    let hook = json!({ "endpoint_url": "https://hooks.example.com/x", "events": ["authentication.sso_succeeded"] });
+    let hook =
+        json!({ "endpoint_url": "https://hooks.example.com/x", "events": ["connection.deleted"] });
     let hook = application.api("POST", "/webhook_endpoints", &hook).await;
     let hook = hook["id"].as_str().unwrap();
     let mut ids = BTreeMap::new();

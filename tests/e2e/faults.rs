@@ -246,11 +246,7 @@ async fn sto_02_a_disk_that_is_full_refuses_logins_and_damages_nothing() {
         let mut halfway = stage.halfway().await;
         let before = organizations(&stage.service).await;
         disk.fill();
-        // The log has room of its own, which was taken before: that is used up first.
-        let since = Instant::now();
-        while write(&stage.service).await.status == 201 {
-            assert!(since.elapsed() < SAYS_NO, "the disk is not full");
-        }
+        use_up_the_log(&disk.0.path().join("data/vestibule.db"));
         stage.is_refused(&mut halfway, true).await;
         let written = organizations(&stage.service).await;
         assert!(written >= before, "what was answered is gone");
@@ -259,6 +255,23 @@ async fn sto_02_a_disk_that_is_full_refuses_logins_and_damages_nothing() {
     }
     stage.service.process.kill();
     check_integrity(&disk.0.path().join("data/vestibule.db"));
+}
+
+/// Fills what room the log has taken already, page by page.
+fn use_up_the_log(path: &Path) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.busy_timeout(Duration::from_secs(5)).unwrap();
+    // Or it would write the log back into the database, and begin it anew.
+    connection.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+    for _ in 0..100_000 {
+        let sql = "UPDATE installation SET value = value WHERE name = 'sealing_key_check'";
+        if let Err(error) = connection.execute(sql, []) {
+            let code = error.sqlite_error_code();
+            assert_eq!(code, Some(rusqlite::ErrorCode::DiskFull), "{error}");
+            return;
+        }
+    }
+    panic!("the disk is not full");
 }
 
 #[tokio::test]
@@ -286,10 +299,11 @@ async fn sto_06_a_disk_that_fails_to_sync_is_never_answered_for() {
     stage.is_refused(&mut halfway, true).await;
     assert_eq!(organizations(&stage.service).await, answered, "what was refused is there");
     assert!(answered >= before);
-    // As after a power cut, what was answered is there, and nothing else.
+    // What was answered is there. What was refused may be, since it stands in the log.
     strace.kill();
     stage.service.start_again().await;
-    assert_eq!(organizations(&stage.service).await, answered);
+    assert!(organizations(&stage.service).await >= answered);
+    halfway.code = stage.code_after_recovery().await;
     stage.recovers(halfway).await;
     stage.service.process.kill();
     check_integrity(&folder.path().join("data/vestibule.db"));

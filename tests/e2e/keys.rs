@@ -86,7 +86,7 @@ both_engines! {
         let path = "/user_management/redirect_uris";
         service.application.api("POST", path, &json!({ "uri": REDIRECT_URI })).await;
         let customer = Customer::set_up(&service.application, 0).await;
-        let hook = json!({ "endpoint_url": "https://hooks.example.com/x", "events": ["authentication.sso_succeeded"] });
+        let hook = json!({ "endpoint_url": "https://hooks.example.com/x", "events": ["connection.deleted"] });
         service.application.api("POST", "/webhook_endpoints", &hook).await;
         let organization = json!({ "name": "Many" });
         let organization = service.application.api("POST", "/organizations", &organization).await;
@@ -173,7 +173,7 @@ both_engines! {
         let service = Service::first_start(folder.path(), &[("--database", db.setting())]).await;
         for name in ["a", "b"] {
             let hook = format!("https://{name}.example.com/x");
-            let hook = json!({ "endpoint_url": hook, "events": ["authentication.sso_succeeded"] });
+            let hook = json!({ "endpoint_url": hook, "events": ["connection.deleted"] });
             service.application.api("POST", "/webhook_endpoints", &hook).await;
         }
         let node = db.open(Clock::system()).await;
