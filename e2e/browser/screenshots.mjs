@@ -80,7 +80,14 @@ for (const name of ['Globex', 'Initech', 'Umbrella Health', 'Stark Robotics', 'W
 }
 
 // Sign-ins: good ones, and one that fails for each of two reasons.
-for (const person of [ada, ...others, ada]) await login(person, demo.connection_id, 'x');
+for (const person of [ada, ...others, ada, ...others]) {
+  const browser = await visitor();
+  await browser.goto(demo.application_url);
+  await browser.getByRole('link', { name: 'Sign in with SSO' }).click();
+  await signIn(browser, person);
+  await browser.getByRole('button', { name: 'Sign out' }).waitFor();
+  await browser.context().close();
+}
 const { apps } = await sandbox('GET', 'state');
 const app = apps.find(({ redirect_uris }) => redirect_uris.some((it) => it.startsWith(demo.base_url)));
 for (const fault of ['token_server_error', 'wrong_nonce']) {
@@ -158,7 +165,7 @@ await shoot(it, 'portal-domain', 'phone');
 
 // What the person at the login may see.
 await page.goto(at('/branding'));
-await page.getByLabel('Name', { exact: true }).fill('Vendor Workspace');
+await page.getByLabel(/^Name/).fill('Vendor Workspace');
 await page.getByLabel(/colour/i).first().fill('#0f766e');
 await page.getByRole('button', { name: 'Save branding' }).click();
 await page.waitForURL(/notice=/);

@@ -258,7 +258,7 @@ both_engines! {
         let mut it = world.visitor();
         let entrance = it.get(&format!("/setup?token={token}")).await;
         assert_eq!(entrance.header("referrer-policy"), Some("no-referrer"));
-        assert_eq!(entrance.header("cache-control"), Some("no-store"));
+        assert!(entrance.header("cache-control").unwrap().contains("no-store"));
         let begun = it.begin(&token).await;
         assert_eq!((begun.status.as_u16(), begun.location()), (303, "/setup/home".to_owned()));
         let cookie = begun.header("set-cookie").unwrap();
