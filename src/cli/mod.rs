@@ -47,7 +47,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Show the effective settings and where each comes from.
     Config,
-    /// Look for what keeps people from signing in by a connection; the exit code is 0 if all is well.
+    /// Look for what keeps people from signing in by a connection; the exit code is 0 if all
+    /// is well, 3 if something needs attention.
     Doctor(DoctorArgs),
     /// Bring the schema of the database up to date, or say what that would do. The service does it by
     /// itself when it starts.
