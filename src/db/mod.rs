@@ -90,7 +90,7 @@ impl Db {
             Engine::Sqlite(_) => "SELECT count(*) FROM sqlite_master WHERE name = $1",
             Engine::Postgres(_) => {
                 "SELECT count(*) FROM information_schema.tables
-                 WHERE table_name = $1 AND table_schema = current_schema()"
+                 WHERE table_name = CAST($1 AS TEXT) AND table_schema = current_schema()"
             }
         };
         let count = async move |tx: &mut Tx| tx.fetch_one(sql, &[name.into()]).await?.next();

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use url::Url;
+use vestibule::config::SETTINGS;
 
 use super::process::{Process, program};
 use super::service::{Application, Service, free_port};
@@ -13,6 +14,9 @@ use crate::support::http::Request;
 const HAPROXY: &str = "/usr/sbin/haproxy";
 /// The header in which the balancer tells who answered.
 pub const NODE: &str = "x-node";
+
+/// Lets a node that is to stop go on until the balancer has noticed.
+const DELAY: &str = "shutdown-delay-s";
 
 /// The nodes and the balancer.
 pub struct Cluster {
@@ -28,12 +32,15 @@ impl Cluster {
         assert!(Path::new(HAPROXY).exists(), "this test needs the Debian package `haproxy`");
         let port = free_port();
         let base_url = Url::parse(&format!("http://127.0.0.1:{port}")).unwrap();
-        let settings = [
+        let mut settings = vec![
             ("--database", database.to_owned()),
             ("--base-url", base_url.to_string()),
             ("--trusted-proxies", "127.0.0.1".to_owned()),
             ("--limits-authorize-per-minute", "0".to_owned()),
         ];
+        if SETTINGS.iter().any(|setting| setting.flag() == DELAY) {
+            settings.push(("--shutdown-delay-s", "2".to_owned()));
+        }
         let own = |n: usize| {
             let folder = folder.join(format!("node-{n}"));
             std::fs::create_dir_all(&folder).unwrap();
@@ -72,7 +79,7 @@ impl Cluster {
         panic!("the balancer does not find {count} nodes");
     }
 
-    /// The first of the nodes with another as the server that answers.
+    /// Where a node itself listens.
     pub fn node_url(&self, n: usize) -> &Url {
         &self.nodes[n].application.base_url
     }

@@ -38,7 +38,7 @@ fn folder() -> PathBuf {
 
 fn fixtures() -> Vec<(String, Value)> {
     let mut found: Vec<_> = std::fs::read_dir(folder())
-        .unwrap()
+        .expect("fixtures: UPDATE_FIXTURES=1 makes the first")
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|it| it == "json"))
         .map(|path| {
@@ -171,6 +171,7 @@ async fn update() {
     if !wanted || file.exists() {
         return;
     }
+    std::fs::create_dir_all(folder()).unwrap();
     let work = Folder::new();
     let data = work.path().join("data");
     let mut demo = vestibule(work.path());

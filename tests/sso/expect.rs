@@ -9,6 +9,7 @@ use vestibule::app::App;
 use vestibule::base::Caller;
 use vestibule::base::failure::{Channel, FailureCode};
 use vestibule::base::secret::Secret;
+use vestibule::base::time::Clock;
 use vestibule::config::Config;
 use vestibule::db::Tx;
 use vestibule::model::{api_key, environment, redirect_uri};
