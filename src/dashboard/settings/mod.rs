@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::base::Error;
 use crate::config::Database;
 use crate::model::environment::{
-    self, Change, Environment, RoleMode, SettingsChange, SigninConsent,
+    self, AccessTokens, Change, Environment, RoleMode, SettingsChange, SigninConsent,
 };
 use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
@@ -44,6 +44,10 @@ impl SettingsPage<'_> {
             ("single", "One role: the matching one of the highest priority"),
             ("multiple", "All matching roles"),
         ]
+    }
+
+    fn access_tokens(&self) -> &'static [(&'static str, &'static str)] {
+        &[("opaque", "Random texts"), ("jwt", "JWTs, which the application can verify by itself")]
     }
 
     fn consents(&self) -> &'static [(&'static str, &'static str)] {
@@ -94,6 +98,7 @@ async fn show(State(app): State<App>, place: Place<Read>) -> Result<Response, Re
         ("name", environment.name.clone()),
         ("role_mode", word(&settings.role_mode)?),
         ("signin_consent", word(&settings.signin_consent)?),
+        ("access_tokens", word(&settings.access_tokens)?),
     ];
     if settings.public_client {
         values.push(("public_client", "on".to_owned()));
@@ -112,6 +117,8 @@ fn change(form: &Form) -> Result<Change, Error> {
             public_client: Some(form.checked("public_client")),
             signin_consent: Some(choice::<SigninConsent>(form, "signin_consent")?),
             portal_group_mapping: Some(form.checked("portal_group_mapping")),
+            access_tokens: Some(choice::<AccessTokens>(form, "access_tokens")?),
+            logout_uris: None,
         }),
     })
 }
@@ -131,7 +138,9 @@ async fn save(
     match saved {
         Ok(_) => Ok(see_other(&place.path("/settings?notice=saved"))),
         Err(error) => {
-            let view = form.view().refused(&["name", "role_mode", "signin_consent"], error)?;
+            let view = form
+                .view()
+                .refused(&["name", "role_mode", "signin_consent", "access_tokens"], error)?;
             Ok(render(&app, &place, StatusCode::UNPROCESSABLE_ENTITY, view))
         }
     }
