@@ -148,6 +148,14 @@ fn is_form(headers: &HeaderMap) -> bool {
     media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
+/// A JSON Web Key Set (RFC 7517 section 5).
+#[derive(Debug, Serialize, ToSchema)]
+struct KeySet {
+    /// The keys, with the members `alg`, `kty`, `use`, `kid`, `n`, `e`, `x5c` and `x5t#S256`.
+    #[schema(value_type = Vec<Object>)]
+    keys: Vec<Value>,
+}
+
 /// Get the keys that access tokens are signed with
 ///
 /// A JSON Web Key Set (RFC 7517). Only access tokens that are JWTs are signed, which an environment has to
@@ -155,15 +163,16 @@ fn is_form(headers: &HeaderMap) -> bool {
 #[utoipa::path(
     get, path = "/sso/jwks/{client_id}", tag = "sso",
     params(("client_id" = String, Path, description = "The client id of the environment.")),
-    responses((status = 200, description = "The public keys.", body = Object)),
+    responses((status = 200, description = "The public keys.", body = KeySet)),
     security(()),
 )]
 async fn key_set(
     State(app): State<App>,
     Path(client_id): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-    let keys = keys::key_set(&app, &client_id).await?;
-    keys.map(Json).ok_or_else(|| Error::not_found("Client", client_id).into())
+) -> Result<Json<KeySet>, ApiError> {
+    let keys = keys::published(&app, &client_id).await?;
+    let keys = keys.ok_or_else(|| Error::not_found("Client", client_id))?;
+    Ok(Json(KeySet { keys }))
 }
 
 /// A key that access tokens are signed with.

@@ -1,34 +1,36 @@
 //! The keys that an environment signs with. Making one takes a while, so it is made outside of any unit
 //! of work, and not where requests are answered.
 
+use serde_json::Value;
+
 use super::system;
 use crate::app::App;
 use crate::base::id::EnvironmentId;
 use crate::base::secret::random_alphanumeric;
 use crate::base::signing::{self, NewKey};
 use crate::base::{Caller, Error, Result};
+use crate::db::Tx;
 use crate::model::environment;
 use crate::model::signing_key::{self, SigningKey};
 
-/// The key set of the environment with this client id (RFC 7517); `None` if there is none. It is empty
-/// while nothing was signed.
+/// The published keys of the environment with this client id (RFC 7517), the oldest first; `None` if there
+/// is no such environment. There are none while nothing was signed.
 ///
 /// # Errors
 ///
 /// [`Error::Unavailable`] if the database does not answer.
-pub async fn key_set(app: &App, client_id: &str) -> Result<Option<serde_json::Value>> {
+pub async fn published(app: &App, client_id: &str) -> Result<Option<Vec<Value>>> {
     if client_id.len() > 128 || client_id.contains('\0') {
         return Ok(None);
     }
     let client_id = client_id.to_owned();
-    let read = async move |tx: &mut _| {
+    let read = async move |tx: &mut Tx| {
         let Some(found) = environment::find_by_client_id(tx, &client_id).await? else {
             return Ok(None);
         };
         tx.enter(&found.id);
         let keys = signing_key::published(tx).await?;
-        let keys: Vec<_> = keys.into_iter().map(|key| key.jwk).collect();
-        Ok(Some(serde_json::json!({ "keys": keys })))
+        Ok(Some(keys.into_iter().map(|key| key.jwk).collect()))
     };
     app.db.read(&Caller::anonymous(), read).await
 }

@@ -43,7 +43,7 @@ fn verified(token: &str, keys: &[Value]) -> Option<(Value, Value)> {
 both_engines! {
     async fn without_signed_tokens_the_key_set_is_empty(world: World) {
         world.code().await;
-        assert_eq!(world.keys().await, [Value::Null; 0]);
+        assert!(world.keys().await.is_empty());
         for unknown in ["client_01HXYZ123456789ABCDEFGHJKM", "x", "%00", &"a".repeat(1000)] {
             let answer = world.jwks(unknown).await;
             assert_eq!(answer.status, 404, "{unknown}");
@@ -58,9 +58,10 @@ both_engines! {
         let token = granted["access_token"].as_str().unwrap();
         let keys = world.keys().await;
         assert_eq!(keys.len(), 1);
-        let members: Vec<_> = keys[0].as_object().unwrap().keys().map(String::as_str).collect();
-        let all = ["alg", "e", "kid", "kty", "n", "use", "x5c", "x5t#S256"];
-        assert_eq!({ let mut it = members; it.sort_unstable(); it }, all);
+        let mut members: Vec<&str> =
+            keys[0].as_object().unwrap().keys().map(String::as_str).collect();
+        members.sort_unstable();
+        assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use", "x5c", "x5t#S256"]);
         assert!(keys[0]["kid"].as_str().unwrap().starts_with("sso_"));
 
         let (header, claims) = verified(token, &keys).expect("a good signature");

@@ -120,7 +120,8 @@ async fn with_a_logout_request_url_id_tokens_name_their_session() {
     assert_eq!(of(&world.tokens(Server::Org, &[]).await), None);
     let base = format!("/admin/apps/{}/general", world.app.client_id);
     let url = "https://sso.example/sso/oidc/idp-logout/key";
-    let fields = |logout_url| [("name", "Shop"), ("sign_in_uri", CALLBACK), ("logout_url", logout_url)];
+    let fields =
+        |logout_url| [("name", "Shop"), ("sign_in_uri", CALLBACK), ("logout_url", logout_url)];
     let wrong = console.post(&format!("{base}/settings"), &fields("no-uri")).await;
     assert!(wrong.body.contains("is not an absolute"), "{}", wrong.body);
     let saved = console.press(&format!("{base}/settings"), &fields(url)).await.body;
