@@ -3,11 +3,13 @@
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::Method;
 use serde_json::{Value, json};
 
 use vestibule::model::signing_key::{AHEAD_MS, BEHIND_MS};
 use vestibule::sso::sweep;
 
+use crate::api::workos_schema;
 use crate::support::http::{Answer, Request};
 use crate::support::{World, both_engines};
 
@@ -19,6 +21,7 @@ impl World {
     async fn keys(&self) -> Vec<Value> {
         let answer = self.jwks(&self.demo.seeded.client_id).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
+        workos_schema::check(&Method::GET, "/sso/jwks/client_1", 200, &answer.text());
         answer.json()["keys"].as_array().unwrap().clone()
     }
 }

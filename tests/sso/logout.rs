@@ -1,5 +1,6 @@
 //! Logging out: from the application through the identity provider and back.
 
+use hyper::Method;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -7,6 +8,7 @@ use vestibule::sandbox::okta::{Fault, TenantFault};
 use vestibule::sso::sweep;
 
 use super::expect::{ADA, values};
+use crate::api::workos_schema;
 use crate::support::http::{Answer, Browser, Request};
 use crate::support::{Fixture, TestDb, World, both_engines};
 
@@ -59,6 +61,8 @@ impl World {
         let body = json!({ "profile_id": profile["id"] });
         let answer = self.api("POST", "/sso/logout/authorize", Some(&body)).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
+        let path = "/sso/logout/authorize";
+        workos_schema::check(&Method::POST, path, 200, &answer.text());
         answer.json()
     }
 
