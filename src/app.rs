@@ -39,6 +39,8 @@ pub struct App {
     pub dns: Dns,
     /// How many logins may begin on one connection.
     pub authorize_rate: Arc<Limiter>,
+    /// How many logout tokens one connection's identity provider may send.
+    pub logout_rate: Arc<Limiter>,
     /// How often one connection may be examined, so that nobody hammers an identity provider by us.
     pub doctor_rate: Arc<Limiter>,
 }
@@ -69,6 +71,7 @@ impl App {
         db.write(&nobody, async move |tx| installation::check_keys(tx, &check).await).await?;
         let dns = Dns::new(&config.dns_resolver, dns::DEADLINE);
         let limiter = Limiter::new(config.authorize_per_minute);
+        let logouts = Limiter::new(config.authorize_per_minute);
         Ok(Self {
             config: Arc::new(config),
             db,
@@ -77,6 +80,7 @@ impl App {
             sealer,
             dns,
             authorize_rate: Arc::new(limiter),
+            logout_rate: Arc::new(logouts),
             doctor_rate: Arc::new(Limiter::new(DOCTOR_PER_MINUTE)),
         })
     }

@@ -124,7 +124,8 @@ pub const SETTINGS: &[Setting] = &[
         name: "limits.authorize_per_minute",
         default: "1000",
         secret: false,
-        doc: "How many logins may begin on one connection in a minute, on each node; 0: any number.",
+        doc: "How many logins may begin on one connection in a minute, and how many logout tokens its \
+              identity provider may send, on each node; 0: any number.",
     },
     Setting {
         name: "retention.sso_sessions_days",

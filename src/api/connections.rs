@@ -61,6 +61,12 @@ struct ConnectionObject {
     external_key: String,
     /// The redirect URI to enter at the identity provider. (Not in WorkOS's API.)
     redirect_uri: String,
+    /// The address to which the identity provider sends people back after they logged out there: to
+    /// register as a post-logout (Okta: sign-out) redirect URI. (Not in WorkOS's API.)
+    post_logout_redirect_uri: String,
+    /// The address for its logout tokens (OpenID Connect Back-Channel Logout 1.0). (Not in WorkOS's
+    /// API.)
+    backchannel_logout_uri: String,
     /// How the identity provider is spoken to: `client_id`, `discovery_endpoint`, `issuer` and
     /// more; `null` until it is configured. (Not in WorkOS's API.)
     #[schema(value_type = Option<Object>, required)]
@@ -90,6 +96,8 @@ impl ConnectionObject {
         Ok(Self {
             object: "connection",
             redirect_uri: app.callback_uri(&connection),
+            post_logout_redirect_uri: app.url(&connection.post_logout_path()),
+            backchannel_logout_uri: app.url(&connection.idp_logout_path()),
             oidc: oidc(&connection)?,
             status: if connection.settings.is_some() { "linked" } else { "unlinked" },
             id: connection.id,

@@ -19,6 +19,7 @@ mod portal;
 mod query;
 mod redirect_uris;
 mod roles;
+mod sso;
 mod sso_sessions;
 mod webhook_endpoints;
 
@@ -50,6 +51,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(organization_domains::routes())
         .merge(connections::routes())
         .merge(connection_groups::routes())
+        .merge(sso::routes())
         .merge(sso_sessions::routes())
         .merge(roles::routes())
         .merge(organization_roles::routes())

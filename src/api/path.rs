@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::base::Error;
 use crate::base::id::{
     ApiKeyId, ConnectionGroupId, ConnectionId, EventId, OrganizationDomainId, OrganizationId,
-    PermissionId, RedirectUriId, SsoSessionId, WebhookDeliveryId, WebhookEndpointId,
+    PermissionId, ProfileId, RedirectUriId, SsoSessionId, WebhookDeliveryId, WebhookEndpointId,
 };
 
 /// The texts in the path.
@@ -81,5 +81,6 @@ named! {
     ConnectionGroupId: "Connection Group";
     SsoSessionId: "SSO Session";
     PermissionId: "Permission";
+    ProfileId: "Profile";
     EventId: "Event";
 }

@@ -97,6 +97,8 @@ ids! {
     ProfileId = "prof_";
     /// An SSO session: one login attempt and its trace.
     SsoSessionId = "sess_";
+    /// A logout that an application asked for.
+    LogoutId = "logout_";
     /// An event.
     EventId = "event_";
     /// A webhook endpoint.

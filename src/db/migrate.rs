@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "webhooks",
         sql: include_str!("../../migrations/0003_webhooks.sql"),
     },
+    Migration { version: 5, name: "logout", sql: include_str!("../../migrations/0005_logout.sql") },
 ];
 
 /// Brings the schema up to date.

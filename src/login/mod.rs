@@ -3,6 +3,7 @@
 mod authorize;
 mod callback;
 mod consent;
+mod logout;
 mod pages;
 mod params;
 mod profile;
@@ -23,6 +24,12 @@ pub fn router(app: App) -> Router {
             "/sso/oidc/{external_key}/initiate",
             get(authorize::initiate).post(authorize::initiate),
         )
+        .route("/sso/oidc/{external_key}/logout/callback", get(logout::callback))
+        .route(
+            "/sso/oidc/idp-logout/{external_key}",
+            get(logout::front_channel).post(logout::back_channel),
+        )
+        .route("/sso/logout", get(logout::logout))
         .route("/sso/consent", post(consent::answer))
         .route("/sso/token", post(token::token))
         .route("/sso/profile", get(profile::profile))

@@ -6,6 +6,8 @@ pub mod authorize;
 pub mod callback;
 pub mod consent;
 pub mod initiate;
+pub mod keys;
+pub mod logout;
 pub mod profile;
 pub mod sign_in;
 pub mod sweep;
@@ -121,11 +123,17 @@ impl Ticket {
 
     /// Reads what came back.
     fn parse(text: &str) -> Option<Self> {
-        let (ulid, secret) = text.split_at_checked(26)?;
+        let (ulid, secret) = Self::split(text)?;
         let id = SsoSessionId::parse(&format!("{}{ulid}", SsoSessionId::PREFIX))?;
+        Some(Self { id, secret: Secret::new(secret) })
+    }
+
+    /// The characters of the id, and those of the secret.
+    fn split(text: &str) -> Option<(&str, &str)> {
+        let (ulid, secret) = text.split_at_checked(26)?;
         let fits = secret.len() == 43
             && secret.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-        fits.then(|| Self { id, secret: Secret::new(secret) })
+        fits.then_some((ulid, secret))
     }
 }
 

@@ -7,8 +7,8 @@ use crate::base::{Caller, Result};
 use crate::db::Tx;
 use crate::model::administrator::{self, attempt, link, passkey};
 use crate::model::{
-    access_token, audit, authorization_code, environment, event, overview, setup_link, sso_session,
-    webhook_delivery,
+    access_token, audit, authorization_code, environment, event, logout, overview, setup_link,
+    signing_key, sso_session, webhook_delivery,
 };
 
 /// How many rows one unit ends or forgets.
@@ -84,7 +84,7 @@ pub async fn purge(app: &App) -> Result<u64> {
     let now = app.clock.now();
     let ago = |ms: i64| now.plus_ms(-ms);
     let mut purged = 0;
-    let plan: [(Kind, Timestamp); 12] = [
+    let plan: [(Kind, Timestamp); 17] = [
         (Kind::Codes, ago(authorization_code::MEMORY_MS)),
         (Kind::Tokens, ago(authorization_code::MEMORY_MS)),
         (Kind::Sessions, ago(app.config.sso_session_retention_days * DAY_MS)),
@@ -97,6 +97,11 @@ pub async fn purge(app: &App) -> Result<u64> {
         (Kind::SetupSessions, now),
         (Kind::SetupLinks, ago(app.config.audit_retention_days * DAY_MS)),
         (Kind::Audit, ago(app.config.audit_retention_days * DAY_MS)),
+        (Kind::Logouts, ago(logout::MEMORY_MS)),
+        (Kind::IdTokens, now),
+        (Kind::IdpSessions, now),
+        (Kind::LogoutTokens, now),
+        (Kind::SigningKeys, now),
     ];
     for (kind, before) in plan {
         loop {
@@ -129,6 +134,11 @@ enum Kind {
     SetupSessions,
     SetupLinks,
     Audit,
+    Logouts,
+    IdTokens,
+    IdpSessions,
+    LogoutTokens,
+    SigningKeys,
 }
 
 impl Kind {
@@ -146,6 +156,11 @@ impl Kind {
             Self::SetupSessions => setup_link::purge_sessions(tx, before, BATCH).await,
             Self::SetupLinks => setup_link::purge(tx, before, BATCH).await,
             Self::Audit => audit::purge(tx, before, BATCH).await,
+            Self::Logouts => logout::purge(tx, before, BATCH).await,
+            Self::IdTokens => logout::purge_id_tokens(tx, before, BATCH).await,
+            Self::IdpSessions => logout::purge_idp_sessions(tx, before, BATCH).await,
+            Self::LogoutTokens => logout::purge_spent_tokens(tx, before, BATCH).await,
+            Self::SigningKeys => signing_key::purge(tx, before, BATCH).await,
         }
     }
 }

@@ -1,13 +1,18 @@
 //! `POST /sso/token`: from the application's code to an access token and the profile.
 
-use super::failure_of;
+use serde_json::json;
+
+use super::{failure_of, keys, system};
 use crate::app::App;
 use crate::base::id::{EnvironmentId, SsoSessionId};
 use crate::base::secret::{Secret, SecretHash, base64url, equal, sha256};
+use crate::base::signing;
+use crate::base::time::Timestamp;
 use crate::base::{Caller, Error, Result};
 use crate::db::Tx;
-use crate::model::access_token;
+use crate::model::access_token::{self, LIFETIME_S};
 use crate::model::authorization_code::{self, AuthorizationCode, Take};
+use crate::model::environment::AccessTokens;
 use crate::model::profile::{self, Profile};
 use crate::model::{api_key, connection, environment, sso_session};
 
@@ -80,7 +85,9 @@ impl From<Error> for TokenError {
 /// Who asks, and whether a secret proved it.
 struct Client {
     environment_id: EnvironmentId,
+    client_id: String,
     is_public: bool,
+    access_tokens: AccessTokens,
 }
 
 /// Redeems a code.
@@ -112,12 +119,12 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
         .await?
         .ok_or(TokenError::InvalidClient)?;
     let fingerprint = fingerprint(&request, &client, &code);
-    let token = access_token(app, &request, &code);
+    let token = access_token(app, &request, &client, &code).await?;
     let redeeming = Redeeming { request, client, code, fingerprint, token };
     let (granted, token) = app
         .db
         .write(&Caller::anonymous(), async move |tx| {
-            Ok((redeeming.run(tx).await?, redeeming.token.clone()))
+            Ok((redeeming.run(tx).await?, redeeming.token.text.clone()))
         })
         .await?;
     match granted {
@@ -162,7 +169,12 @@ async fn authenticate(
     let Some(environment) = environment::find_by_client_id(tx, client_id).await? else {
         return Ok(None);
     };
-    let client = Client { environment_id: environment.id, is_public: secret.is_none() };
+    let client = Client {
+        environment_id: environment.id,
+        client_id: environment.client_id,
+        is_public: secret.is_none(),
+        access_tokens: environment.settings.access_tokens,
+    };
     Ok(match secret {
         Some(hash) => api_key::find_by_hash(tx, &hash)
             .await?
@@ -187,8 +199,61 @@ fn fingerprint(request: &Request, client: &Client, code: &Secret) -> SecretHash 
     SecretHash::of(&text)
 }
 
+/// A token that may be granted.
+struct Token {
+    text: Secret,
+    /// When it ends; `None`: after its lifetime.
+    expires_at: Option<Timestamp>,
+}
+
 /// The token for this request: the same one for its repetition, although only a hash is stored.
-fn access_token(app: &App, request: &Request, code: &Secret) -> Secret {
+async fn access_token(
+    app: &App,
+    request: &Request,
+    client: &Client,
+    code: &Secret,
+) -> Result<Token> {
+    let random = random_part(app, request, code);
+    match client.access_tokens {
+        AccessTokens::Opaque => Ok(Token { text: random, expires_at: None }),
+        AccessTokens::Jwt => signed(app, client, code, random).await,
+    }
+}
+
+/// A JWT (RFC 9068) around a random text. Signed before the code is taken: signing takes longer than a
+/// unit of work may.
+async fn signed(app: &App, client: &Client, code: &Secret, random: Secret) -> Result<Token> {
+    let (caller, hash) = (system(&client.environment_id), code.hash());
+    let read = async move |tx: &mut Tx| {
+        let Some(code) = authorization_code::peek(tx, &hash).await? else { return Ok(None) };
+        let profile = profile::get(tx, &code.profile_id).await?;
+        let known = access_token::expiry_by_code(tx, &hash).await?;
+        let expires_at = known.unwrap_or_else(|| tx.now().plus_ms(LIFETIME_S * 1000));
+        Ok(Some((code, profile, expires_at.as_s())))
+    };
+    let Some((code, profile, exp)) = app.db.read(&caller, read).await? else {
+        // There is nothing to grant.
+        return Ok(Token { text: random, expires_at: None });
+    };
+    let key = keys::current(app, &client.environment_id).await?;
+    let claims = json!({
+        "iss": app.url(&format!("/sso/{}", client.client_id)),
+        "aud": client.client_id,
+        "client_id": client.client_id,
+        "sub": profile.id,
+        "sid": code.sso_session_id,
+        "org_id": profile.organization_id,
+        "iat": exp - LIFETIME_S,
+        "exp": exp,
+        "jti": random.expose(),
+    });
+    let private = key.open(&app.sealer)?;
+    let text = Secret::new(signing::sign(&private, (&key.id, "at+jwt"), &claims)?);
+    Ok(Token { text, expires_at: Some(Timestamp::from_ms(exp * 1000)) })
+}
+
+/// What no two tokens have in common, but those of the same request.
+fn random_part(app: &App, request: &Request, code: &Secret) -> Secret {
     match &request.idempotency_key {
         Some(key) => {
             let parts = [code.expose().as_bytes(), key.as_bytes()];
@@ -204,7 +269,7 @@ struct Redeeming {
     client: Client,
     code: Secret,
     fingerprint: SecretHash,
-    token: Secret,
+    token: Token,
 }
 
 impl Redeeming {
@@ -220,7 +285,7 @@ impl Redeeming {
                 (code, outcome)
             }
             Take::Replayed(code) => {
-                access_token::revoke_by_code(tx, &hash).await?;
+                access_token::revoke_by_code(tx, hash.as_bytes()).await?;
                 (code, Err("code_replay"))
             }
             Take::Unknown => {
@@ -239,7 +304,7 @@ impl Redeeming {
         is_repeated: bool,
     ) -> Result<Result<Profile, &'static str>> {
         if code.environment_id != self.client.environment_id {
-            access_token::revoke_by_code(tx, hash).await?;
+            access_token::revoke_by_code(tx, hash.as_bytes()).await?;
             return Ok(Err("code_wrong_client"));
         }
         if let Err(reason) = self.judge(tx, code) {
@@ -253,10 +318,12 @@ impl Redeeming {
             return Ok(Err("connection_inactive"));
         }
         if is_repeated {
-            let good = access_token::find_profile(tx, &self.token.hash()).await?;
+            let good = access_token::find_profile(tx, &self.token.text.hash()).await?;
             return Ok(good.ok_or("code_replay"));
         }
-        access_token::issue(tx, &self.token, hash, code).await?;
+        let expires_at = self.token.expires_at;
+        let expires_at = expires_at.unwrap_or_else(|| tx.now().plus_ms(LIFETIME_S * 1000));
+        access_token::issue(tx, &self.token.text, (hash, code), expires_at).await?;
         sso_session::succeed(tx, &code.sso_session_id).await?;
         profile::get(tx, &code.profile_id).await.map(Ok)
     }

@@ -3,12 +3,15 @@
 mod expect;
 
 mod authorize;
+mod back_channel;
 mod callback;
 mod claims;
 mod consent;
 mod groups;
 mod initiate;
+mod jwks;
 mod login;
+mod logout;
 mod outside;
 mod profile;
 mod redirect_uri;

@@ -98,11 +98,10 @@ impl Metadata {
         let authorization_endpoint = required(&members, "authorization_endpoint", outbound)?;
         check_authorization_endpoint(&authorization_endpoint)?;
         let mut warnings = Vec::new();
-        let end_session_endpoint = optional(&members, "end_session_endpoint", outbound)
-            .unwrap_or_else(|_| {
-                warnings.push("end_session_endpoint cannot be used and is ignored.".to_owned());
-                None
-            });
+        let end_session_endpoint = end_session_endpoint(&members, outbound).unwrap_or_else(|_| {
+            warnings.push("end_session_endpoint cannot be used and is ignored.".to_owned());
+            None
+        });
         let mut metadata = Self {
             issuer: issuer.to_owned(),
             authorization_endpoint,
@@ -227,6 +226,22 @@ fn optional(
         None | Some(Value::Null) => Ok(None),
         Some(_) => required(members, name, outbound).map(Some),
     }
+}
+
+/// The place to log out at: nobody's login depends on it.
+fn end_session_endpoint(
+    members: &Map<String, Value>,
+    outbound: &Outbound,
+) -> Result<Option<Url>, Failure> {
+    let name = "end_session_endpoint";
+    let url = optional(members, name, outbound)?;
+    if url.as_ref().is_some_and(|url| {
+        let parameters = super::logout::PARAMETERS;
+        url.fragment().is_some() || url.query_pairs().any(|(name, _)| parameters.contains(&&*name))
+    }) {
+        return Err(invalid_endpoint(name, "it has a fragment, or sets parameters of ours"));
+    }
+    Ok(url)
 }
 
 fn list(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, Failure> {

@@ -13,7 +13,7 @@ use crate::outbound::{Error as OutboundError, Outbound, Request, Response};
 
 use super::discovery::Metadata;
 use super::jwks::Keys;
-use super::jws::Signed;
+use super::jws::{Kind as TokenKind, Signed};
 use super::settings::{Settings, UserinfoPolicy};
 use super::{find, json, network_failure, verify};
 
@@ -128,7 +128,8 @@ impl Question<'_> {
         let token = std::str::from_utf8(&answer.body).map_err(|_| format("not a JWT"))?.trim();
         let refused =
             |failure: Failure| Failure { code: FailureCode::UserinfoSignature, ..failure };
-        let signed = Signed::parse(token, keys.set().algorithm()).map_err(refused)?;
+        let signed =
+            Signed::parse(token, keys.set().algorithm(), TokenKind::Userinfo).map_err(refused)?;
         verify(&signed, keys, trace).await.map_err(refused)?;
         let claims = signed.claims().map_err(refused)?;
         // Section 5.3.2: a signed answer should have both, and they must be right.
