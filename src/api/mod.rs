@@ -9,6 +9,7 @@ mod environment;
 mod error;
 mod events;
 mod list;
+mod once;
 mod openapi;
 mod organization_domains;
 mod organization_roles;

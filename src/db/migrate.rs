@@ -26,6 +26,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "webhooks",
         sql: include_str!("../../migrations/0003_webhooks.sql"),
     },
+    Migration {
+        version: 6,
+        name: "limits",
+        sql: include_str!("../../migrations/0006_limits.sql"),
+    },
 ];
 
 /// Brings the schema up to date.

@@ -5,6 +5,8 @@ mod domain_verification;
 mod environment;
 mod events;
 mod face;
+mod idempotency;
+mod limits;
 mod openapi;
 mod organizations;
 mod redirect_uris;
