@@ -11,6 +11,7 @@ mod events;
 mod list;
 mod once;
 mod openapi;
+mod organization_api_keys;
 mod organization_domains;
 mod organization_roles;
 mod organizations;
@@ -48,6 +49,7 @@ pub fn router(app: App) -> Router {
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(organizations::routes())
+        .merge(organization_api_keys::routes())
         .merge(organization_domains::routes())
         .merge(connections::routes())
         .merge(connection_groups::routes())

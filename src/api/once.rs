@@ -23,6 +23,8 @@ use crate::model::idempotency::{self, Answer, Kept};
 
 /// The header that makes a request one of a kind.
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Paths with a POST that only looks, and must look anew each time.
+pub(super) const ONLY_LOOK: &[&str] = &["/api_keys/validations"];
 /// The header that says that an answer is an earlier one.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 

@@ -26,10 +26,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "webhooks",
         sql: include_str!("../../migrations/0003_webhooks.sql"),
     },
+    Migration { version: 6, name: "limits", sql: include_str!("../../migrations/0006_limits.sql") },
     Migration {
-        version: 6,
-        name: "limits",
-        sql: include_str!("../../migrations/0006_limits.sql"),
+        version: 7,
+        name: "organization_api_keys",
+        sql: include_str!("../../migrations/0007_organization_api_keys.sql"),
     },
 ];
 

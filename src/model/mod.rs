@@ -18,6 +18,7 @@ mod field;
 pub mod idempotency;
 pub mod installation;
 pub mod organization;
+pub mod organization_api_key;
 pub mod organization_domain;
 pub mod overview;
 pub mod permission;

@@ -46,6 +46,7 @@ struct Nouns {
     connection: String,
     domain: String,
     endpoint: String,
+    api_key: String,
 }
 
 impl Nouns {
@@ -71,7 +72,9 @@ impl Nouns {
         let path = format!("/authorization/organizations/{organization}/roles");
         let new = json!({ "slug": "org-editor", "name": "Editor" });
         world.post(&path, new).await.expect(201);
-        Self { organization, connection, domain, endpoint }
+        let path = format!("/organizations/{organization}/api_keys");
+        let api_key = id(world.post(&path, json!({ "name": "CI" })).await.expect(201));
+        Self { organization, connection, domain, endpoint, api_key }
     }
 
     /// A request that the path with these names in it accepts.
@@ -88,6 +91,7 @@ impl Nouns {
             Some("connections") => &self.connection,
             Some("organization_domains") => &self.domain,
             Some("webhook_endpoints") => &self.endpoint,
+            Some("api_keys") => &self.api_key,
             _ => &self.organization,
         };
         let body = match template {
@@ -107,7 +111,7 @@ impl Nouns {
                 json!({ "organization": self.organization, "intent": "sso" })
             }
             "/user_management/redirect_uris" => json!({ "uri": "https://app.example/twice" }),
-            "/environment/api_keys" => json!({ "name": "Twice" }),
+            "/environment/api_keys" | "/organizations/{id}/api_keys" => json!({ "name": "Twice" }),
             "/webhook_endpoints" => {
                 json!({ "endpoint_url": "https://b.example/", "events": ["connection.activated"] })
             }

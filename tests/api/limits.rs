@@ -10,7 +10,9 @@ use axum::http::{Method, Request};
 use serde_json::json;
 use vestibule::app::{App, Limits};
 use vestibule::base::Caller;
+use vestibule::base::secret::Secret;
 use vestibule::config;
+use vestibule::model::setup_link;
 use vestibule::{api, limits, server};
 
 use super::world::{Answer, World};
@@ -90,6 +92,22 @@ both_engines! {
         assert_eq!(ask(&world, &router, HERE, get).await.status, 200);
     }
 
+    async fn prt_10_who_guesses_links_gets_no_further_than_the_limit(world: World) {
+        let app = limited(&world, |limits| limits.address_per_minute = 20);
+        let router = server::router(app);
+        let guess = async || {
+            let path = setup_link::path(&Secret::random(""));
+            ask(&world, &router, HERE, (&path, "", "text/html")).await
+        };
+        for _ in 0..20 {
+            assert_ne!(guess().await.status, 429);
+        }
+        assert_waits(&guess().await);
+        // 256 bits: the limit only saves work.
+        let path = setup_link::path(&Secret::random(""));
+        assert!(path.split('=').next_back().unwrap().len() >= 43, "{path}");
+    }
+
     async fn an_ipv6_network_is_one_address_and_the_machine_itself_is_none(world: World) {
         let app = limited(&world, |limits| limits.address_per_minute = 3);
         let router = server::router(app);
@@ -117,6 +135,8 @@ both_engines! {
                 .uri("/organizations")
                 .header("authorization", format!("Bearer {}", world.key))
                 .header("x-forwarded-for", format!("198.51.100.{n}, 127.0.0.1"))
+                .header("x_forwarded_for", format!("198.51.100.{n}"))
+                .header("x-real-ip", format!("198.51.100.{n}"))
                 .header("forwarded", format!("for=198.51.100.{n}"))
                 .extension(ConnectInfo(peer))
                 .body(Body::empty());
@@ -128,7 +148,7 @@ both_engines! {
         assert_waits(&forged(3).await);
     }
 
-    async fn ten_12_one_api_key_that_is_used_too_often_waits_and_no_other_does(world: World) {
+    async fn one_api_key_that_is_used_too_often_waits_and_no_other_does(world: World) {
         let app = limited(&world, |limits| limits.api_key_per_minute = 4);
         let router = api::router(app);
         let other = world.other_key().await;

@@ -8,6 +8,7 @@ mod face;
 mod idempotency;
 mod limits;
 mod openapi;
+mod organization_api_keys;
 mod organizations;
 mod redirect_uris;
 mod roles;
