@@ -5,6 +5,7 @@ mod auth;
 mod body;
 mod connection_groups;
 mod connections;
+mod cors_origins;
 mod environment;
 mod error;
 mod events;
@@ -59,6 +60,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(permissions::routes())
         .merge(portal::routes())
         .merge(redirect_uris::routes())
+        .merge(cors_origins::routes())
         .merge(environment::routes())
         .merge(events::routes())
         .merge(webhook_endpoints::routes())

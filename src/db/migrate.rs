@@ -29,8 +29,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 6, name: "limits", sql: include_str!("../../migrations/0006_limits.sql") },
     Migration {
         version: 7,
-        name: "organization_api_keys",
-        sql: include_str!("../../migrations/0007_organization_api_keys.sql"),
+        name: "api_keys_and_origins",
+        sql: include_str!("../../migrations/0007_api_keys_and_origins.sql"),
     },
 ];
 

@@ -11,6 +11,7 @@ pub mod authorization_code;
 pub mod branding;
 pub mod connection;
 pub mod connection_group;
+pub mod cors_origin;
 pub mod environment;
 pub mod event;
 pub mod event_name;

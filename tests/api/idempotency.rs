@@ -111,6 +111,7 @@ impl Nouns {
                 json!({ "organization": self.organization, "intent": "sso" })
             }
             "/user_management/redirect_uris" => json!({ "uri": "https://app.example/twice" }),
+            "/user_management/cors_origins" => json!({ "origin": "https://app.example" }),
             "/environment/api_keys" | "/organizations/{id}/api_keys" => json!({ "name": "Twice" }),
             "/webhook_endpoints" => {
                 json!({ "endpoint_url": "https://b.example/", "events": ["connection.activated"] })

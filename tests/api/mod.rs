@@ -1,6 +1,7 @@
 //! The REST API, driven in-process; what needs an identity provider, by real HTTP.
 
 mod connections;
+mod cors_origins;
 mod domain_verification;
 mod environment;
 mod events;

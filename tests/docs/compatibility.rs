@@ -128,9 +128,12 @@ impl Calls {
     async fn call(&mut self, operation: &str, names: &[&str], body: Option<Value>) -> Value {
         let (method, template) = operation.split_once(' ').expect("a method and a path");
         let mut names = names.iter();
-        let segments = template.split('/').map(|segment| match segment.starts_with('{') {
-            true => *names.next().expect("a text for each name"),
-            false => segment,
+        let segments = template.split('/').map(|segment| {
+            if segment.starts_with('{') {
+                *names.next().expect("a text for each name")
+            } else {
+                segment
+            }
         });
         let path = segments.collect::<Vec<_>>().join("/");
         let answer = self.world.api(method, &path, body.as_ref()).await;
@@ -243,6 +246,10 @@ impl Calls {
         let change = json!({ "status": "disabled" });
         self.call(&format!("PATCH {path}/{{id}}"), &[id], Some(change)).await;
         self.call(&format!("DELETE {path}/{{id}}"), &[id], None).await;
+        let path = "/user_management/cors_origins";
+        let new = json!({ "origin": "https://compatible.example" });
+        self.call(&format!("POST {path}"), &[], Some(new)).await;
+        self.call(&format!("GET {path}"), &[], None).await;
         let path = "/user_management/redirect_uris";
         let new = json!({ "uri": "https://compatible.example/callback" });
         let uri = self.call(&format!("POST {path}"), &[], Some(new)).await;

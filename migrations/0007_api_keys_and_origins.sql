@@ -23,3 +23,15 @@ CREATE TABLE organization_api_key_permissions (
 );
 CREATE INDEX organization_api_key_permissions_by_permission
     ON organization_api_key_permissions (permission_id);
+
+-- Origins of pages that may redeem codes and read profiles from within a browser.
+
+CREATE TABLE cors_origins (
+    id TEXT PRIMARY KEY,
+    environment_id TEXT NOT NULL REFERENCES environments (id),
+    origin TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (environment_id, origin)
+);
+CREATE INDEX cors_origins_by_origin ON cors_origins (origin);
