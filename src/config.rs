@@ -576,6 +576,17 @@ mod tests {
     }
 
     #[test]
+    fn the_limits_that_nobody_sets_are_the_defaults() {
+        let config = Config::read(&collect(&[], &[]).unwrap()).unwrap();
+        assert_eq!(config.limits, Limits::default());
+        let flags = [("limits-address-per-minute", "0"), ("limits-guesses-per-minute", "7")];
+        let config = Config::read(&collect(&[], &flags).unwrap()).unwrap();
+        assert_eq!((config.limits.address_per_minute, config.limits.guesses_per_minute), (0, 7));
+        let error = collect(&[], &[("limits-api-key-per-minute", "-1")]).unwrap();
+        assert!(Config::read(&error).unwrap_err().to_string().contains("is a number"));
+    }
+
+    #[test]
     fn an_unknown_name_is_refused_and_the_nearest_one_is_named() {
         let error = collect(&[("VESTIBULE_LISTN", "x")], &[]).unwrap_err().to_string();
         assert_eq!(

@@ -54,7 +54,7 @@ pub(super) fn serve(router: Router<App>, mut document: OpenApi) -> Router<App> {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
             if method == "post" && !once::ONLY_LOOK.contains(&path.as_str()) {
-                operation.parameters.get_or_insert_default().push(idempotency_key());
+                operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
             }
             add_common_responses(operation);
         }

@@ -5,7 +5,7 @@ use crate::base::{Caller, Error, Result};
 
 /// One file of `migrations/`.
 struct Migration {
-    /// Its number, from 1 without gaps.
+    /// Its number.
     version: i64,
     /// Its name without number and ending.
     name: &'static str,
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_the_folder_is_listed_in_order_without_gaps() {
+    fn every_file_of_the_folder_is_listed_in_order() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()
@@ -112,6 +112,6 @@ mod tests {
         let listed: Vec<String> =
             MIGRATIONS.iter().map(|m| format!("{:04}_{}.sql", m.version, m.name)).collect();
         assert_eq!(files, listed);
-        assert!((1..).zip(MIGRATIONS).all(|(n, migration)| migration.version == n));
+        assert!(MIGRATIONS.is_sorted_by(|a, b| a.version < b.version));
     }
 }

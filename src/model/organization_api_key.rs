@@ -246,8 +246,11 @@ pub async fn expire(
     .await?;
     let previous = json!({ "expires_at": old.expires_at });
     let new = OrganizationApiKey { expires_at, updated_at: tx.now(), ..old };
+    // WorkOS has it in both places in this event.
+    let mut payload = serde_json::to_value(&new).map_err(Error::internal)?;
+    payload["previous_attributes"] = previous.clone();
     let organization_id = Some(&new.owner.id);
-    event::record_change(tx, "api_key.updated", organization_id, &new, Some(previous)).await?;
+    event::record_change(tx, "api_key.updated", organization_id, &payload, Some(previous)).await?;
     Ok(new)
 }
 

@@ -307,7 +307,8 @@ both_engines! {
         assert!(is_replay(&post(&world, "k", "/organizations", &other).await));
         world.clock.advance_ms(DAY_MS + 1);
         sweep::purge(&world.app).await.unwrap();
-        let count = world.app.db.read(&Caller::anonymous(), async |tx| {
+        let nobody = Caller::anonymous();
+        let count = world.app.db.read(&nobody, async |tx| {
             tx.fetch_one("SELECT count(*) FROM idempotency_keys", &[]).await?.next::<i64>()
         });
         assert_eq!(count.await.unwrap(), 0);

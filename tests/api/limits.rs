@@ -220,7 +220,8 @@ both_engines! {
         // The error is at most what two nodes did not tell of (5 each) and one round.
         assert!((100..=100 + 2 * 5 + 30).contains(&admitted), "{admitted}");
         // Which key it was stands nowhere.
-        let rows = nodes[0].db.read(&Caller::anonymous(), async |tx| {
+        let nobody = Caller::anonymous();
+        let rows = nodes[0].db.read(&nobody, async |tx| {
             let rows = tx.fetch_all("SELECT counts FROM rate_counts", &[]).await?;
             rows.into_iter().map(|mut row| row.next::<String>()).collect::<Result<Vec<_>, _>>()
         });

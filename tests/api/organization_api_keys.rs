@@ -105,6 +105,7 @@ both_engines! {
         assert_eq!(events["data"].as_array().unwrap().len(), 3);
         let previous = &events["data"][0]["context"]["previous_attributes"];
         assert_eq!(previous, &json!({ "expires_at": soon }));
+        assert_eq!(&events["data"][0]["data"]["previous_attributes"], previous);
         let past = json!({ "name": "CI", "expires_at": "2001-01-01T00:00:00Z" });
         world.post(&format!("/organizations/{id}/api_keys"), past).await.expect(422);
     }
