@@ -121,11 +121,38 @@ pub const SETTINGS: &[Setting] = &[
         doc: "Addresses or CIDRs of reverse proxies whose X-Forwarded-For is believed.",
     },
     Setting {
+        name: "limits.address_per_minute",
+        default: "6000",
+        secret: false,
+        doc: "How many requests one address (IPv6: one /64) may send in a minute; 0: any number. \
+              Requests from the machine itself are not counted. Behind a proxy, set \
+              `trusted_proxies`, or all requests come from one address.",
+    },
+    Setting {
+        name: "limits.api_key_per_minute",
+        default: "6000",
+        secret: false,
+        doc: "How many requests of the REST API one API key may send in a minute; 0: any number.",
+    },
+    Setting {
         name: "limits.authorize_per_minute",
         default: "1000",
         secret: false,
         doc: "How many logins may begin on one connection in a minute, and how many logout tokens its \
-              identity provider may send, on each node; 0: any number.",
+              identity provider may send; 0: any number.",
+    },
+    Setting {
+        name: "limits.delete_organization_per_minute",
+        default: "50",
+        secret: false,
+        doc: "How many organizations one API key may delete in a minute; 0: any number.",
+    },
+    Setting {
+        name: "limits.guesses_per_minute",
+        default: "60",
+        secret: false,
+        doc: "How many wrong API keys and client secrets one address may send in a minute before \
+              it is refused unheard; 0: any number. The machine itself is not counted.",
     },
     Setting {
         name: "retention.sso_sessions_days",
@@ -308,6 +335,10 @@ impl Sources {
         }
     }
 
+    fn number(&self, name: &'static str) -> Result<u32, ConfigError> {
+        self.text(name).parse().map_err(|_| self.malformed(name, "is a number"))
+    }
+
     fn path(&self, name: &'static str) -> Option<PathBuf> {
         Some(self.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from)
     }
@@ -367,8 +398,8 @@ pub struct Config {
     pub dns_resolver: Vec<SocketAddr>,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Range>,
-    /// How many logins may begin on one connection in a minute; 0: any number.
-    pub authorize_per_minute: u32,
+    /// How often something may be done in a minute.
+    pub limits: Limits,
     /// How many days the traces of logins are kept.
     pub sso_session_retention_days: i64,
     /// How many days events are kept.
@@ -384,6 +415,34 @@ pub enum Database {
     Sqlite(PathBuf),
     /// PostgreSQL, by this URL, which may hold a password.
     Postgres(Secret),
+}
+
+/// How often something may be done in a minute; 0: any number of times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests of one address.
+    pub address_per_minute: u32,
+    /// Requests of the REST API with one API key.
+    pub api_key_per_minute: u32,
+    /// Logins that begin on one connection.
+    pub authorize_per_minute: u32,
+    /// Organizations that are deleted with one API key.
+    pub delete_organization_per_minute: u32,
+    /// Wrong API keys and client secrets of one address.
+    pub guesses_per_minute: u32,
+}
+
+impl Default for Limits {
+    /// As if nobody set any.
+    fn default() -> Self {
+        Self {
+            address_per_minute: 6000,
+            api_key_per_minute: 6000,
+            authorize_per_minute: 1000,
+            delete_organization_per_minute: 50,
+            guesses_per_minute: 60,
+        }
+    }
 }
 
 /// How far the outbound HTTP client may go.
@@ -442,10 +501,14 @@ impl Config {
                 .ok_or_else(|| {
                     sources.malformed("trusted_proxies", "is a list of addresses or CIDRs")
                 })?,
-            authorize_per_minute: sources
-                .text("limits.authorize_per_minute")
-                .parse()
-                .map_err(|_| sources.malformed("limits.authorize_per_minute", "is a number"))?,
+            limits: Limits {
+                address_per_minute: sources.number("limits.address_per_minute")?,
+                api_key_per_minute: sources.number("limits.api_key_per_minute")?,
+                authorize_per_minute: sources.number("limits.authorize_per_minute")?,
+                delete_organization_per_minute: sources
+                    .number("limits.delete_organization_per_minute")?,
+                guesses_per_minute: sources.number("limits.guesses_per_minute")?,
+            },
             sso_session_retention_days: sources.days("retention.sso_sessions_days")?,
             event_retention_days: sources.days("retention.events_days")?,
             audit_retention_days: sources.days("retention.audit_days")?,
@@ -511,6 +574,17 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.log_level, tracing::Level::DEBUG);
         assert_eq!(config.base_url.as_str(), "http://127.0.0.1:2/");
+    }
+
+    #[test]
+    fn the_limits_that_nobody_sets_are_the_defaults() {
+        let config = Config::read(&collect(&[], &[]).unwrap()).unwrap();
+        assert_eq!(config.limits, Limits::default());
+        let flags = [("limits-address-per-minute", "0"), ("limits-guesses-per-minute", "7")];
+        let config = Config::read(&collect(&[], &flags).unwrap()).unwrap();
+        assert_eq!((config.limits.address_per_minute, config.limits.guesses_per_minute), (0, 7));
+        let error = collect(&[], &[("limits-api-key-per-minute", "-1")]).unwrap();
+        assert!(Config::read(&error).unwrap_err().to_string().contains("is a number"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId};
 use crate::base::secret::Secret;
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
-use crate::config::{Config, Database, Outbound};
+use crate::config::{Config, Database, Limits, Outbound};
 use crate::db::Tx;
 use crate::model::administrator::link;
 use crate::model::connection::{self, Connection, ConnectionState, ConnectionType, NewConnection};
@@ -282,7 +282,7 @@ fn config(options: Options, base_url: Url, listen: SocketAddr) -> Config {
         outbound: Outbound { allow: vec!["127.0.0.1".to_owned()], extra_ca_file: None },
         dns_resolver: options.dns_resolver,
         trusted_proxies: Vec::new(),
-        authorize_per_minute: 1000,
+        limits: Limits::default(),
         sso_session_retention_days: 90,
         event_retention_days: 90,
         audit_retention_days: 365,

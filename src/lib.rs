@@ -28,6 +28,7 @@ pub mod admission;
 pub mod delivery;
 pub mod doctor;
 pub mod domains;
+pub mod limits;
 pub mod setup;
 pub mod sso;
 

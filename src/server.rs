@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,10 +17,11 @@ use tower::ServiceExt;
 use crate::app::App;
 use crate::base::Caller;
 use crate::base::error::Error;
+use crate::config::Database;
 use crate::model::installation;
 use crate::sso::sweep;
-use crate::web::{assets, brand, request_id};
-use crate::{api, dashboard, delivery, domains, login, portal};
+use crate::web::{assets, brand, limit, request_id};
+use crate::{api, dashboard, delivery, domains, limits, login, portal};
 
 /// How long a client may take for the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,6 +31,8 @@ const GRACE: Duration = Duration::from_secs(20);
 const TIME_OUT_EVERY: Duration = Duration::from_secs(10);
 /// How often pending domains are looked at whose next check is due.
 const VERIFY_EVERY: Duration = Duration::from_secs(10);
+/// How often nodes tell each other what they have counted towards the rate limits.
+const EXCHANGE_EVERY: Duration = Duration::from_secs(2);
 /// How often logins are counted for the overview, in rounds of [`TIME_OUT_EVERY`].
 const TAKE_STOCK_EVERY: u32 = 6;
 /// How often old rows are forgotten, in rounds of [`TIME_OUT_EVERY`].
@@ -41,10 +44,14 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(app.clone());
-    let named = login::router(app.clone()).merge(health).layer(from_fn(request_id::assign));
-    let named = named.merge(brand::router(app.clone()));
-    let named = named.merge(portal::router(app.clone()));
-    named.merge(assets::router()).merge(dashboard::router(app.clone())).merge(api::router(app))
+    let limited = login::router(app.clone())
+        .merge(portal::router(app.clone()))
+        .merge(dashboard::router(app.clone()))
+        .merge(api::router(app.clone()))
+        .layer(from_fn_with_state(app.clone(), limit::by_address))
+        .layer(from_fn(request_id::assign));
+    let health = health.layer(from_fn(request_id::assign));
+    limited.merge(health).merge(brand::router(app)).merge(assets::router())
 }
 
 /// Whether the database answers.
@@ -107,7 +114,12 @@ async fn answer(
 /// What goes on beside the requests: ending what time ends, looking for the proofs of domains, and
 /// delivering webhooks. None waits for another.
 pub async fn background(app: App) {
-    tokio::join!(end_what_time_ends(&app), verify_domains(&app), delivery::work(app.clone()));
+    tokio::join!(
+        end_what_time_ends(&app),
+        verify_domains(&app),
+        exchange_counts(&app),
+        delivery::work(app.clone())
+    );
 }
 
 /// Ends what time ends, again and again.
@@ -128,6 +140,14 @@ async fn verify_domains(app: &App) {
     loop {
         tokio::time::sleep(VERIFY_EVERY).await;
         let _ = domains::sweep(app).await.map_err(log);
+    }
+}
+
+/// Tells other nodes what was counted towards the rate limits. The embedded database has one node.
+async fn exchange_counts(app: &App) {
+    while matches!(app.config.database, Database::Postgres(_)) {
+        tokio::time::sleep(EXCHANGE_EVERY).await;
+        let _ = limits::exchange(app).await.map_err(log);
     }
 }
 

@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["db", "upstream"],
     &["model"],
     &["app"],
-    &["admission", "delivery", "doctor", "domains", "setup", "sso"],
+    &["admission", "delivery", "doctor", "domains", "limits", "setup", "sso"],
     &["web"],
     &["api", "cli", "dashboard", "login", "portal", "sandbox"],
     &["server"],

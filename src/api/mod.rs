@@ -5,11 +5,14 @@ mod auth;
 mod body;
 mod connection_groups;
 mod connections;
+mod cors_origins;
 mod environment;
 mod error;
 mod events;
 mod list;
+mod once;
 mod openapi;
+mod organization_api_keys;
 mod organization_domains;
 mod organization_roles;
 mod organizations;
@@ -48,6 +51,7 @@ pub fn router(app: App) -> Router {
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(organizations::routes())
+        .merge(organization_api_keys::routes())
         .merge(organization_domains::routes())
         .merge(connections::routes())
         .merge(connection_groups::routes())
@@ -58,6 +62,7 @@ fn routes() -> OpenApiRouter<App> {
         .merge(permissions::routes())
         .merge(portal::routes())
         .merge(redirect_uris::routes())
+        .merge(cors_origins::routes())
         .merge(environment::routes())
         .merge(events::routes())
         .merge(webhook_endpoints::routes())

@@ -81,6 +81,8 @@ ids! {
     ApiKeyId = "api_key_";
     /// A registered redirect URI.
     RedirectUriId = "redir_";
+    /// An origin whose scripts may call from within a browser.
+    CorsOriginId = "cors_origin_";
     /// An organization.
     OrganizationId = "org_";
     /// A domain of an organization.

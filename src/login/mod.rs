@@ -3,6 +3,7 @@
 mod authorize;
 mod callback;
 mod consent;
+mod cors;
 mod logout;
 mod pages;
 mod params;
@@ -10,6 +11,7 @@ mod profile;
 mod token;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::app::App;
@@ -31,7 +33,14 @@ pub fn router(app: App) -> Router {
         )
         .route("/sso/logout", get(logout::logout))
         .route("/sso/consent", post(consent::answer))
+        .merge(for_scripts(&app))
+        .with_state(app)
+}
+
+/// What scripts of registered origins may call from within a browser.
+fn for_scripts(app: &App) -> Router<App> {
+    Router::new()
         .route("/sso/token", post(token::token))
         .route("/sso/profile", get(profile::profile))
-        .with_state(app)
+        .route_layer(from_fn_with_state(app.clone(), cors::allow))
 }

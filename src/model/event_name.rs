@@ -122,6 +122,9 @@ const NAMES: &[&str] = &[
 
 /// The names of the events that are recorded here, for people to choose from.
 pub const OURS: &[&str] = &[
+    "api_key.created",
+    "api_key.revoked",
+    "api_key.updated",
     "authentication.sso_failed",
     "authentication.sso_started",
     "authentication.sso_succeeded",

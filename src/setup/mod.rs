@@ -9,7 +9,9 @@ use crate::base::failure::Failure;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::base::{Caller, Error, Result};
+use crate::db::Tx;
 use crate::model::connection::{self, Connection, ConnectionState, NewConnection, Policy};
+use crate::seal::Sealer;
 use crate::upstream::{Settings, oidc};
 
 /// What an administrator enters about an OpenID Connect provider; what is `None` stays as it is.
@@ -86,24 +88,48 @@ pub async fn create(
     new: NewConnection,
     change: Change,
 ) -> Result<Saved> {
+    let prepared = prepare(app, new, change).await?;
+    let sealer = Arc::clone(&app.sealer);
+    app.db.write(caller, async move |tx| prepared.store(tx, &sealer).await).await
+}
+
+/// A new connection that could work, as far as its identity provider says.
+#[derive(Debug)]
+pub struct Prepared {
+    new: NewConnection,
+    change: Change,
+    found: Found,
+}
+
+/// The part of [`create`] that asks the identity provider; [`Prepared::store`] is the other one.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it could not work, with the reason.
+pub async fn prepare(app: &App, new: NewConnection, change: Change) -> Result<Prepared> {
     let works_here = new.connection_type.oidc_kind().is_some();
     let found = match &change.oidc {
         Some(oidc) if works_here => inspect(app, oidc, None).await?,
         _ => Found::default(),
     };
-    let (notes, warnings) = (found.notes.clone(), found.warnings.clone());
-    let sealer = Arc::clone(&app.sealer);
-    let connection = app
-        .db
-        .write(caller, async move |tx| {
-            let created = connection::create(tx, &new).await?;
-            let changed = model_change(&created, &change, &found)?;
-            let id = created.id.as_str();
-            connection::change(tx, id, &sealer, changed).await?;
-            switch(tx, id, change.state).await
-        })
-        .await?;
-    Ok(Saved { connection, notes, warnings })
+    Ok(Prepared { new, change, found })
+}
+
+impl Prepared {
+    /// Stores the connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`connection::create`] and [`connection::change`].
+    pub async fn store(&self, tx: &mut Tx, sealer: &Sealer) -> Result<Saved> {
+        let created = connection::create(tx, &self.new).await?;
+        let changed = model_change(&created, &self.change, &self.found)?;
+        let id = created.id.as_str();
+        connection::change(tx, id, sealer, changed).await?;
+        let connection = switch(tx, id, self.change.state).await?;
+        let (notes, warnings) = (self.found.notes.clone(), self.found.warnings.clone());
+        Ok(Saved { connection, notes, warnings })
+    }
 }
 
 /// Changes a connection.
@@ -143,18 +169,13 @@ pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Res
 pub async fn promote_next_client_secret(app: &App, caller: &Caller, id: &str) -> Result<()> {
     let sealer = Arc::clone(&app.sealer);
     let id = id.to_owned();
-    let write = async move |tx: &mut crate::db::Tx| {
-        connection::promote_next_client_secret(tx, &id, &sealer).await
-    };
+    let write =
+        async move |tx: &mut Tx| connection::promote_next_client_secret(tx, &id, &sealer).await;
     app.db.write(caller, write).await.map(drop)
 }
 
 /// Switches the connection on or off, where that is asked for.
-async fn switch(
-    tx: &mut crate::db::Tx,
-    id: &str,
-    state: Option<ConnectionState>,
-) -> Result<Connection> {
+async fn switch(tx: &mut Tx, id: &str, state: Option<ConnectionState>) -> Result<Connection> {
     match state {
         None => connection::get(tx, id).await,
         Some(ConnectionState::Active) => connection::activate(tx, id).await,

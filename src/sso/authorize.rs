@@ -235,7 +235,7 @@ fn judge<'a>(
             connection.state.as_str(),
         ));
     }
-    if app.authorize_rate.admit(connection.id.as_str(), app.clock.now()) {
+    if app.limits.authorize.admit(connection.id.as_str(), app.clock.now()) {
         Ok(connection)
     } else {
         Err(FailureCode::RateLimited.into())

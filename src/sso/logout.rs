@@ -273,7 +273,7 @@ pub async fn back_channel(
     let (nobody, key) = (Caller::anonymous(), external_key.to_owned());
     let read = async move |tx: &mut Tx| connection::find_by_external_key(tx, &key).await;
     let connection = app.db.read(&nobody, read).await?.ok_or(BackChannelRefused::Unknown)?;
-    if !app.logout_rate.admit(connection.id.as_str(), app.clock.now()) {
+    if !app.limits.logout.admit(connection.id.as_str(), app.clock.now()) {
         return Err(BackChannelRefused::RateLimited);
     }
     let outcome = obey(app, &connection, token).await;

@@ -201,7 +201,7 @@ async fn refuse_unstarted(
     (failure, mut trace): (Failure, Trace),
 ) -> Refused {
     let is_passing = matches!(failure.code, FailureCode::RateLimited | FailureCode::Unavailable);
-    if is_passing || !app.authorize_rate.admit(environment_id.as_str(), app.clock.now()) {
+    if is_passing || !app.limits.authorize.admit(environment_id.as_str(), app.clock.now()) {
         return Refused::unrecorded(failure);
     }
     trace.failed(&failure);

@@ -7,8 +7,8 @@ use crate::base::{Caller, Result};
 use crate::db::Tx;
 use crate::model::administrator::{self, attempt, link, passkey};
 use crate::model::{
-    access_token, audit, authorization_code, environment, event, logout, overview, setup_link,
-    signing_key, sso_session, webhook_delivery,
+    access_token, audit, authorization_code, environment, event, idempotency, logout, overview,
+    rate_count, setup_link, signing_key, sso_session, webhook_delivery,
 };
 
 /// How many rows one unit ends or forgets.
@@ -75,7 +75,7 @@ pub async fn take_stock(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Forgets codes, tokens, attempts and events whose time is over; returns how many rows.
+/// Forgets codes, tokens, attempts, kept answers and events whose time is over; returns how many rows.
 ///
 /// # Errors
 ///
@@ -84,12 +84,14 @@ pub async fn purge(app: &App) -> Result<u64> {
     let now = app.clock.now();
     let ago = |ms: i64| now.plus_ms(-ms);
     let mut purged = 0;
-    let plan: [(Kind, Timestamp); 17] = [
+    let plan: [(Kind, Timestamp); 19] = [
         (Kind::Codes, ago(authorization_code::MEMORY_MS)),
         (Kind::Tokens, ago(authorization_code::MEMORY_MS)),
         (Kind::Sessions, ago(app.config.sso_session_retention_days * DAY_MS)),
         (Kind::Events, ago(app.config.event_retention_days * DAY_MS)),
         (Kind::Deliveries, ago(app.config.event_retention_days * DAY_MS)),
+        (Kind::IdempotencyKeys, ago(idempotency::MEMORY_MS)),
+        (Kind::RateCounts, ago(DAY_MS)),
         (Kind::AdministratorSessions, now),
         (Kind::Links, now),
         (Kind::Challenges, now),
@@ -127,6 +129,8 @@ enum Kind {
     Sessions,
     Events,
     Deliveries,
+    IdempotencyKeys,
+    RateCounts,
     AdministratorSessions,
     Links,
     Challenges,
@@ -149,6 +153,8 @@ impl Kind {
             Self::Sessions => sso_session::purge(tx, before, BATCH).await,
             Self::Events => event::purge(tx, before, BATCH).await,
             Self::Deliveries => webhook_delivery::purge(tx, before, BATCH).await,
+            Self::IdempotencyKeys => idempotency::purge(tx, before, BATCH).await,
+            Self::RateCounts => rate_count::purge(tx, before, BATCH).await,
             Self::AdministratorSessions => administrator::purge_sessions(tx, before, BATCH).await,
             Self::Links => link::purge(tx, before, BATCH).await,
             Self::Challenges => passkey::purge_challenges(tx, before, BATCH).await,

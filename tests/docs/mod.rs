@@ -2,6 +2,7 @@
 //!
 //! `UPDATE_DOCS=1 cargo test --test suite docs` writes the made ones anew.
 
+mod compatibility;
 mod configuration;
 mod coverage;
 mod doctor;
