@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::base::rate::Limiter;
 use crate::base::secret::Secret;
@@ -39,6 +40,8 @@ pub struct App {
     pub dns: Dns,
     /// How many logins may begin on one connection.
     pub authorize_rate: Arc<Limiter>,
+    /// Whether the service was asked to stop: then it is not ready for more.
+    pub stopping: Arc<AtomicBool>,
     /// How often one connection may be examined, so that nobody hammers an identity provider by us.
     pub doctor_rate: Arc<Limiter>,
 }
@@ -76,6 +79,7 @@ impl App {
             clock,
             sealer,
             dns,
+            stopping: Arc::default(),
             authorize_rate: Arc::new(limiter),
             doctor_rate: Arc::new(Limiter::new(DOCTOR_PER_MINUTE)),
         })
@@ -99,7 +103,11 @@ impl App {
 }
 
 /// Makes the data directory, for the owner alone.
-fn make_directory(path: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// [`Error::Internal`], naming the directory.
+pub fn make_directory(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|error| {

@@ -22,6 +22,7 @@ use crate::base::trace::Trace;
 use crate::base::{Caller, Error, Result};
 use crate::model::sso_session;
 use crate::seal::Place;
+use crate::telemetry::{LoginEnd, metrics, request};
 
 /// A login that ended with a failure.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ impl Refused {
     /// would be of use to nobody but a flood.
     pub fn unrecorded(failure: impl Into<Failure>) -> Self {
         let failure = failure.into();
+        metrics().logins_ended(LoginEnd::Failed(failure.code), 1);
         tracing::info!(reason = failure.code.as_str(), "a login was refused");
         Self { failure, session_id: None, location: None }
     }
@@ -161,11 +163,10 @@ async fn refuse(
     exit: Exit<'_>,
 ) -> Refused {
     trace.failed(&failure);
-    tracing::info!(
-        sso_session = id.as_str(),
-        reason = failure.code.as_str(),
-        "a login was refused"
-    );
+    if !matches!(exit, Exit::TestPage(_)) {
+        metrics().logins_ended(LoginEnd::Failed(failure.code), 1);
+    }
+    tracing::info!(reason = failure.code.as_str(), "a login was refused");
     let (session_id, recorded) = (id.clone(), failure.clone());
     let stored = app
         .db
@@ -195,11 +196,11 @@ async fn refuse_unstarted(
     }
     trace.failed(&failure);
     let id = attempt.id.clone();
-    tracing::info!(
-        sso_session = id.as_str(),
-        reason = failure.code.as_str(),
-        "a login was refused"
-    );
+    request::belongs_to(&id);
+    if !attempt.starter.origin.is_test() {
+        metrics().logins_ended(LoginEnd::Failed(failure.code), 1);
+    }
+    tracing::info!(reason = failure.code.as_str(), "a login was refused");
     let recorded = failure.clone();
     let stored = app
         .db

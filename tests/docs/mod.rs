@@ -4,6 +4,7 @@
 
 mod configuration;
 mod coverage;
+mod deploy;
 mod doctor;
 mod failures;
 mod guide;

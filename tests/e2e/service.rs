@@ -22,7 +22,7 @@ pub const REDIRECT_URI: &str = "https://app.example.com/callback";
 
 /// A port that nobody listens on, outside the range that the kernel takes ports for clients from:
 /// it has to be free again when a server comes back to it.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::from_be_bytes(random_bytes::<2>());
     NEXT.compare_exchange(0, start, Ordering::Relaxed, Ordering::Relaxed).ok();
@@ -91,6 +91,16 @@ impl Service {
         self.process.kill();
         self.process = Process::start(serve(&self.folder, &self.settings));
         self.ready().await;
+    }
+
+    /// Starts it again on another folder.
+    pub async fn use_data(&mut self, data: &Path) {
+        for (flag, value) in &mut self.settings {
+            if *flag == "--data" {
+                *value = data.display().to_string();
+            }
+        }
+        self.start_again().await;
     }
 
     async fn ready(&self) {

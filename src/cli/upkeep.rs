@@ -1,0 +1,47 @@
+//! Looking after an installation: what works without the service, and beside it.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use crate::base::time::Clock;
+use crate::base::{Error, Result};
+use crate::config::Config;
+use crate::upkeep::backup;
+
+/// What there is to look after.
+#[derive(Debug, Subcommand)]
+pub enum Upkeep {
+    /// Copy the embedded database to a new file, while the service may run. The keys are not in it.
+    Backup {
+        /// The file, which must not exist.
+        file: PathBuf,
+    },
+    /// Put a backup in the place of the embedded database; the service must not run, and the keys
+    /// must be here.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// Move a database that is there aside.
+        #[arg(long)]
+        replace: bool,
+    },
+}
+
+/// Runs a command; returns what to print.
+///
+/// # Errors
+///
+/// What the operation returns.
+pub async fn maintain(config: &Config, command: Upkeep) -> Result<Value> {
+    let clock = Clock::system();
+    match command {
+        Upkeep::Backup { file } => shown(backup::back_up(config, &file, &clock)?),
+        Upkeep::Restore { file, replace } => shown(backup::restore(config, &file, replace, clock)?),
+    }
+}
+
+fn shown(value: impl serde::Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(Error::internal)
+}
