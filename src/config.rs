@@ -107,6 +107,13 @@ pub const SETTINGS: &[Setting] = &[
               asks for no password: keep it inside. Default: nowhere.",
     },
     Setting {
+        name: "traces.endpoint",
+        default: "",
+        secret: false,
+        doc: "Where traces are sent, as OTLP over HTTP in JSON, such as \
+              http://127.0.0.1:4318/v1/traces. Default: nowhere.",
+    },
+    Setting {
         name: "tls.certificate",
         default: "",
         secret: false,
@@ -397,6 +404,8 @@ pub struct Config {
     pub log_requests: bool,
     /// Where `/metrics` is served, if anywhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// Where traces are sent, if anywhere.
+    pub traces_endpoint: Option<Url>,
     /// The files of the service's own TLS; `None`: it speaks plain HTTP.
     pub tls: Option<Tls>,
     /// How long the service goes on after it was asked to stop, in seconds.
@@ -482,6 +491,16 @@ impl Config {
                     let problem = "is an IP address and a port, such as 127.0.0.1:9090";
                     sources.malformed("metrics.listen", problem)
                 })?),
+            },
+            traces_endpoint: match sources.text("traces.endpoint") {
+                "" => None,
+                text => match Url::parse(text) {
+                    Ok(url) if matches!(url.scheme(), "http" | "https") => Some(url),
+                    _ => {
+                        let problem = "is a URL that begins with http:// or https://";
+                        return Err(sources.malformed("traces.endpoint", problem));
+                    }
+                },
             },
             tls: tls(sources)?,
             shutdown_delay_s: match sources.text("shutdown.delay_s").parse() {

@@ -277,6 +277,7 @@ fn config(options: Options, base_url: Url, listen: SocketAddr) -> Config {
         log_json: false,
         log_requests: false,
         metrics_listen: None,
+        traces_endpoint: None,
         tls: None,
         shutdown_delay_s: 0,
         // The simulated tenant and the sample application are on loopback.

@@ -18,6 +18,7 @@ use vestibule::cli::{Cli, Command, DemoArgs, Overrides, Session, examine, mainta
 use vestibule::config::{Config, Database, Sources};
 use vestibule::model::administrator::link;
 use vestibule::model::{api_key, environment};
+use vestibule::upkeep::traces::Export;
 use vestibule::{demo, server};
 
 /// What ended the program, for its last line.
@@ -65,7 +66,7 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Upkeep(command) => {
             config.log_level = tracing::Level::WARN;
             start_log(&config);
-            println!("{:#}", maintain(&config, command).await?);
+            println!("{:#}", maintain((&sources, config), command).await?);
         }
         Command::Doctor(args) => {
             config.log_level = tracing::Level::WARN;
@@ -156,6 +157,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let metrics = metrics.map(|listener| {
         tokio::spawn(server::serve(listener, server::metrics_router(), std::future::pending()))
     });
+    let traces = match app.config.traces_endpoint.clone() {
+        Some(endpoint) => Export::start(endpoint, &app.config.outbound)?,
+        None => None,
+    };
     let manner = server::Manner { tls, stopping: Arc::clone(&app.stopping) };
     let delay = Duration::from_secs(app.config.shutdown_delay_s);
     let stop = async {
@@ -166,6 +171,9 @@ async fn serve(config: Config) -> Result<(), Failure> {
     };
     server::serve_as(manner, listener, server::router(app.clone()), stop).await;
     background.abort();
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
     metrics.inspect(tokio::task::JoinHandle::abort);
     tracing::info!("stopped");
     Ok(())

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::base::time::Clock;
 use crate::base::{Error, Result};
-use crate::config::Config;
-use crate::upkeep::backup;
+use crate::config::{Config, Sources};
+use crate::upkeep::{backup, support_bundle};
 
 /// What there is to look after.
 #[derive(Debug, Subcommand)]
@@ -27,6 +27,14 @@ pub enum Upkeep {
         #[arg(long)]
         replace: bool,
     },
+    /// Write a file that helps others to find out what is wrong: without secrets, names or addresses.
+    SupportBundle {
+        /// The file, which must not exist.
+        file: PathBuf,
+        /// Let the doctor ask the identity providers.
+        #[arg(long)]
+        doctor: bool,
+    },
 }
 
 /// Runs a command; returns what to print.
@@ -34,11 +42,17 @@ pub enum Upkeep {
 /// # Errors
 ///
 /// What the operation returns.
-pub async fn maintain(config: &Config, command: Upkeep) -> Result<Value> {
+pub async fn maintain((sources, config): (&Sources, Config), command: Upkeep) -> Result<Value> {
     let clock = Clock::system();
     match command {
-        Upkeep::Backup { file } => shown(backup::back_up(config, &file, &clock)?),
-        Upkeep::Restore { file, replace } => shown(backup::restore(config, &file, replace, clock)?),
+        Upkeep::Backup { file } => shown(backup::back_up(&config, &file, &clock)?),
+        Upkeep::Restore { file, replace } => {
+            shown(backup::restore(&config, &file, replace, clock)?)
+        }
+        Upkeep::SupportBundle { file, doctor } => {
+            let written = support_bundle::write((sources, config), &file, doctor, clock);
+            shown(written.await?)
+        }
     }
 }
 

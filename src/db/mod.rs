@@ -23,7 +23,8 @@ pub use value::{Cell, FromCell, Param, Row};
 
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
-use crate::telemetry::{Kind, metrics};
+use crate::telemetry::spans::Side;
+use crate::telemetry::{Kind, metrics, request};
 
 /// Where the data lives.
 #[derive(Clone)]
@@ -134,6 +135,11 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         metrics().unit_ended(self.0, self.1.elapsed());
+        let name = match self.0 {
+            Kind::Read => "database read",
+            Kind::Write => "database write",
+        };
+        request::did(name, Side::Internal, self.1, None);
     }
 }
 

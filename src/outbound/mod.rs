@@ -35,7 +35,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use url::{Host, Position, Url};
 
 use crate::config;
-use crate::telemetry::{Call, metrics};
+use crate::telemetry::spans::Side;
+use crate::telemetry::{Call, metrics, request};
 
 use address::{AllowList, special_class};
 pub use certificate::Certificate;
@@ -410,6 +411,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         metrics().outbound_in_use.dec();
         metrics().called(self.call, self.began.elapsed(), self.class);
+        request::did(self.call.as_str(), Side::Client, self.began.into_std(), self.class);
     }
 }
 

@@ -22,7 +22,7 @@ use crate::base::trace::Trace;
 use crate::base::{Caller, Error, Result};
 use crate::model::sso_session;
 use crate::seal::Place;
-use crate::telemetry::{LoginEnd, metrics, request};
+use crate::telemetry::{self, LoginEnd, metrics, request, spans};
 
 /// A login that ended with a failure.
 #[derive(Debug)]
@@ -154,6 +154,13 @@ impl Exit<'_> {
     }
 }
 
+/// Counts a login that failed, and ends its trace.
+fn count_failure(app: &App, id: &SsoSessionId, code: FailureCode) {
+    metrics().logins_ended(LoginEnd::Failed(code), 1);
+    let why = (code.as_str(), telemetry::owner(code.owner()));
+    spans::login_ended(id, app.clock.now(), Some(why));
+}
+
 /// Ends an attempt with a failure: in the trace, in an event, and in the answer.
 async fn refuse(
     app: &App,
@@ -164,7 +171,7 @@ async fn refuse(
 ) -> Refused {
     trace.failed(&failure);
     if !matches!(exit, Exit::TestPage(_)) {
-        metrics().logins_ended(LoginEnd::Failed(failure.code), 1);
+        count_failure(app, id, failure.code);
     }
     tracing::info!(reason = failure.code.as_str(), "a login was refused");
     let (session_id, recorded) = (id.clone(), failure.clone());
@@ -198,7 +205,7 @@ async fn refuse_unstarted(
     let id = attempt.id.clone();
     request::belongs_to(&id);
     if !attempt.starter.origin.is_test() {
-        metrics().logins_ended(LoginEnd::Failed(failure.code), 1);
+        count_failure(app, &id, failure.code);
     }
     tracing::info!(reason = failure.code.as_str(), "a login was refused");
     let recorded = failure.clone();

@@ -10,7 +10,7 @@ use crate::model::access_token;
 use crate::model::authorization_code::{self, AuthorizationCode, Take};
 use crate::model::profile::{self, Profile};
 use crate::model::{api_key, connection, environment, sso_session};
-use crate::telemetry::{LoginEnd, metrics, request};
+use crate::telemetry::{LoginEnd, metrics, request, spans};
 
 /// What the application sends (RFC 6749 section 4.1.3).
 #[derive(Debug, Default)]
@@ -126,6 +126,7 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
             request::belongs_to(&redeemed.session_id);
             if !redeemed.is_repeated {
                 metrics().logins_ended(LoginEnd::Succeeded, 1);
+                spans::login_ended(&redeemed.session_id, app.clock.now(), None);
             }
             Ok(Granted { access_token: token, profile: redeemed.profile })
         }

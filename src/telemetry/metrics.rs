@@ -212,6 +212,7 @@ pub struct Metrics {
     deliveries: Family<OutcomeLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     sweep_failures: Counter,
+    spans_dropped: Counter,
     certificate_expiry: Gauge,
     /// Connections of clients that are open.
     pub open_connections: Gauge,
@@ -266,6 +267,7 @@ impl Metrics {
             deliveries: Family::default(),
             requests: Family::default(),
             sweep_failures: Counter::default(),
+            spans_dropped: Counter::default(),
             certificate_expiry: Gauge::default(),
             open_connections: Gauge::default(),
             outbound_in_use: Gauge::default(),
@@ -327,6 +329,8 @@ impl Metrics {
         to.register("vestibule_http_connections", help, self.open_connections.clone());
         let help = "Sweeps in the background that were not finished";
         to.register("vestibule_sweep_failures", help, self.sweep_failures.clone());
+        let help = "Spans of traces that could not be handed to their collector";
+        to.register("vestibule_spans_dropped", help, self.spans_dropped.clone());
         let help = "When the TLS certificate in use ends, as Unix seconds; 0 without TLS";
         to.register("vestibule_tls_certificate_expiry", help, self.certificate_expiry.clone());
         let build = Family::<BuildLabels, Gauge>::default();
@@ -421,13 +425,19 @@ impl Metrics {
         self.sweep_failures.inc();
     }
 
+    /// Spans of traces were not handed over.
+    pub fn spans_dropped(&self, count: u64) {
+        self.spans_dropped.inc_by(count);
+    }
+
     /// The certificate in use ends at this moment, in Unix seconds.
     pub fn certificate_ends(&self, at_s: i64) {
         self.certificate_expiry.set(at_s);
     }
 }
 
-fn owner(owner: Owner) -> &'static str {
+/// The word for who has to act.
+pub fn owner(owner: Owner) -> &'static str {
     match owner {
         Owner::CustomerIt => "customer_it",
         Owner::Developer => "developer",

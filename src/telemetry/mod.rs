@@ -6,5 +6,6 @@
 mod metrics;
 mod process;
 pub mod request;
+pub mod spans;
 
-pub use metrics::{Call, Hop, Kind, LoginEnd, Metrics, described, encode, metrics};
+pub use metrics::{Call, Hop, Kind, LoginEnd, Metrics, described, encode, metrics, owner};

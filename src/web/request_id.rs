@@ -1,7 +1,7 @@
 //! A name for every request, to find its lines in the log: `X-Request-ID`. And its last line there,
 //! and its place among the numbers.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
@@ -11,8 +11,8 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 use crate::app::App;
-use crate::telemetry::metrics;
 use crate::telemetry::request::Current;
+use crate::telemetry::{Hop, metrics};
 
 /// The header, both ways.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,11 +38,14 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
         sso_session = Empty,
     );
     request.extensions_mut().insert(RequestId(id.clone()));
-    let began = Instant::now();
-    let answering = Current::new(span.clone()).scope(next.run(request));
+    let current = Current::new(span.clone(), app.clock.now());
+    let answering = Arc::clone(&current).scope(next.run(request));
     let mut response = answering.instrument(span.clone()).await;
-    let (took, status) = (began.elapsed(), response.status().as_u16());
+    let (took, status) = (current.elapsed(), response.status().as_u16());
     metrics().answered(route, status, took);
+    if let Some(hop) = Hop::of_route(route) {
+        current.collect(hop.as_str(), status);
+    }
     if app.config.log_requests {
         let took_ms = took.as_secs_f64() * 1000.0;
         let _entered = span.enter();

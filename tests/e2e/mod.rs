@@ -12,4 +12,6 @@ mod sdk;
 mod service;
 mod set;
 mod shutdown;
+mod support_bundle;
 mod tls;
+mod traces;

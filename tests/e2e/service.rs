@@ -115,6 +115,15 @@ impl Service {
         panic!("it does not come up: {}", self.process.stderr());
     }
 
+    /// The command that starts another node of the same service, at this address.
+    pub fn another(&self, listen: &str) -> Command {
+        let mut settings = self.settings.clone();
+        settings.retain(|(flag, _)| *flag != "--listen");
+        settings.push(("--listen", listen.to_owned()));
+        settings.push(("--base-url", self.application.base_url.to_string()));
+        serve(&self.folder, &settings)
+    }
+
     /// A command with the settings of the service.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = vestibule(&self.folder);

@@ -52,7 +52,7 @@ async fn a_login_in_flight_is_finished_and_its_code_is_good_after_a_new_start() 
 #[tokio::test]
 async fn a_load_balancer_is_told_before_connections_are_refused() {
     let folder = Folder::new();
-    let mut set = set_up(folder.path(), &[("--shutdown-delay-s", "3".to_owned())]).await;
+    let mut set = set_up(folder.path(), &[("--shutdown-delay-s", "8".to_owned())]).await;
     let address = set.service.application.base_url.socket_addrs(|| None).unwrap()[0];
     let mut kept = TcpStream::connect(address).await.unwrap();
     let head = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
