@@ -241,6 +241,11 @@ pub enum ConfigError {
     },
 }
 
+/// The operating system and the processor that this program was built for.
+pub fn platform() -> String {
+    format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
 /// Whether a variable of the environment is meant for us.
 fn is_ours(name: &str, value: &str) -> bool {
     name.starts_with(ENVIRONMENT_PREFIX)

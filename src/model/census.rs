@@ -119,7 +119,7 @@ async fn kinds(tx: &mut Tx, sql: &str, params: &[Param<'_>]) -> Result<Vec<Count
 /// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
 pub async fn connections(tx: &mut Tx, limit: i64) -> Result<Vec<ConnectionState>> {
     let sql = "SELECT id, environment_id, connection_type, state, created_at,
-                   CASE WHEN settings IS NULL THEN 0 ELSE 1 END
+                   CAST(CASE WHEN settings IS NULL THEN 0 ELSE 1 END AS BIGINT)
                FROM connections ORDER BY id DESC LIMIT $1";
     let rows = tx.fetch_all(sql, &[limit.into()]).await?;
     rows.into_iter()

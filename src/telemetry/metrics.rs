@@ -30,32 +30,8 @@ pub(super) struct Book {
 
 impl Book {
     pub(super) fn register(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
-        self.labelled_by(None).register(name, help, metric);
-    }
-
-    fn labelled(&mut self, key: &'static str, value: &'static str) -> Part<'_> {
-        self.labelled_by(Some((key, value)))
-    }
-
-    fn labelled_by(&mut self, label: Option<(&'static str, &'static str)>) -> Part<'_> {
-        let label = label.map(|(key, value)| (key.into(), value.into()));
-        let registry = self.registry.sub_registry_with_labels(label.into_iter());
-        Part { registry, entries: &mut self.entries }
-    }
-}
-
-/// The numbers that have a label in common.
-struct Part<'a> {
-    registry: &'a mut Registry,
-    entries: &'a mut Vec<(&'static str, &'static str)>,
-}
-
-impl Part<'_> {
-    fn register(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
         self.registry.register(name, help, metric);
-        if !self.entries.contains(&(name, help)) {
-            self.entries.push((name, help));
-        }
+        self.entries.push((name, help));
     }
 }
 
@@ -174,6 +150,11 @@ struct CallErrorLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     route: String,
     status: &'static str,
@@ -204,9 +185,9 @@ pub struct Metrics {
     hops: Family<HopLabels, Histogram>,
     calls: Family<CallLabels, Histogram>,
     call_errors: Family<CallErrorLabels, Counter>,
-    units: [Histogram; 2],
-    queued: [Histogram; 2],
-    in_flight: [Gauge; 2],
+    units: ByKind<Histogram>,
+    queued: ByKind<Histogram>,
+    in_flight: ByKind<Gauge>,
     unit_errors: Family<ReasonLabels, Counter>,
     batch: Histogram,
     deliveries: Family<OutcomeLabels, Counter>,
@@ -249,6 +230,24 @@ fn coarse() -> Histogram {
     Histogram::new(COARSE)
 }
 
+fn fine() -> Histogram {
+    Histogram::new(FINE)
+}
+
+/// A number for each kind of a unit of work. These are the hottest, so none is looked up by label.
+#[derive(Debug)]
+struct ByKind<M> {
+    family: Family<KindLabels, M>,
+    each: [M; 2],
+}
+
+impl<M: Clone> ByKind<M> {
+    fn of(family: Family<KindLabels, M>) -> Self {
+        let each = ["read", "write"].map(|kind| family.get_or_create_owned(&KindLabels { kind }));
+        Self { family, each }
+    }
+}
+
 impl Metrics {
     fn new() -> Self {
         let mut book = Book::default();
@@ -259,9 +258,9 @@ impl Metrics {
             hops: Family::new_with_constructor(coarse),
             calls: Family::new_with_constructor(coarse),
             call_errors: Family::default(),
-            units: [Histogram::new(FINE), Histogram::new(FINE)],
-            queued: [Histogram::new(FINE), Histogram::new(FINE)],
-            in_flight: [Gauge::default(), Gauge::default()],
+            units: ByKind::of(Family::new_with_constructor(fine)),
+            queued: ByKind::of(Family::new_with_constructor(fine)),
+            in_flight: ByKind::of(Family::default()),
             unit_errors: Family::default(),
             batch: Histogram::new(UNITS),
             deliveries: Family::default(),
@@ -303,16 +302,12 @@ impl Metrics {
 
     fn register_database(&mut self) {
         let to = &mut self.book;
-        // The hottest of all: one atomic or one lock each, and no lookup by label.
-        for (n, kind) in ["read", "write"].into_iter().enumerate() {
-            let part = &mut to.labelled("kind", kind);
-            let help = "How long units of work took, waiting and commit included, in seconds";
-            part.register("vestibule_db_unit_seconds", help, self.units[n].clone());
-            let help = "How long units of work waited for a connection, in seconds";
-            part.register("vestibule_db_queue_seconds", help, self.queued[n].clone());
-            let help = "Units of work that wait or run";
-            part.register("vestibule_db_units_in_flight", help, self.in_flight[n].clone());
-        }
+        let help = "How long units of work took, waiting and commit included, in seconds";
+        to.register("vestibule_db_unit_seconds", help, self.units.family.clone());
+        let help = "How long units of work waited for a connection, in seconds";
+        to.register("vestibule_db_queue_seconds", help, self.queued.family.clone());
+        let help = "Units of work that wait or run";
+        to.register("vestibule_db_units_in_flight", help, self.in_flight.family.clone());
         let help = "Units of work that failed for a reason of the database's or of ours";
         to.register("vestibule_db_errors", help, self.unit_errors.clone());
         let help = "How many units of work shared a commit";
@@ -390,18 +385,18 @@ impl Metrics {
 
     /// A unit of work was handed to the database.
     pub fn unit_began(&self, kind: Kind) {
-        self.in_flight[kind as usize].inc();
+        self.in_flight.each[kind as usize].inc();
     }
 
     /// A unit of work is at its turn.
     pub fn unit_waited(&self, kind: Kind, waited: Duration) {
-        self.queued[kind as usize].observe(waited.as_secs_f64());
+        self.queued.each[kind as usize].observe(waited.as_secs_f64());
     }
 
     /// A unit of work is over, or nobody waits for it any more.
     pub fn unit_ended(&self, kind: Kind, took: Duration) {
-        self.in_flight[kind as usize].dec();
-        self.units[kind as usize].observe(took.as_secs_f64());
+        self.in_flight.each[kind as usize].dec();
+        self.units.each[kind as usize].observe(took.as_secs_f64());
     }
 
     /// A unit of work failed, and not because of what it was asked.

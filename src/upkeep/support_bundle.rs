@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
-use crate::config::{Config, Database, Setting, Sources};
+use crate::config::{self, Config, Database, Setting, Sources};
 use crate::doctor;
 use crate::model::census;
 use crate::model::installation;
@@ -49,7 +49,7 @@ pub async fn write(
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(to);
     let mut file = file.map_err(unusable)?;
-    let made_at = clock.now();
+    let (made_at, platform) = (clock.now(), config::platform());
     let settings: Vec<Value> = sources
         .shown()
         .map(|(setting, value, origin)| {
@@ -71,7 +71,7 @@ pub async fn write(
         "object": "support_bundle",
         "made_at": made_at,
         "version": env!("CARGO_PKG_VERSION"),
-        "platform": format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        "platform": platform,
         "database": engine,
         "settings": settings,
         "installation": installation,
@@ -137,8 +137,11 @@ fn summary(report: &doctor::Report) -> Value {
         .findings
         .iter()
         .map(|finding| {
-            let (name, outcome) = (finding.name, finding.outcome);
-            json!({ "name": name, "outcome": outcome, "problem": finding.problem })
+            json!({
+                "name": finding.name,
+                "outcome": finding.outcome,
+                "problem": finding.problem,
+            })
         })
         .collect();
     json!({ "healthy": report.healthy, "findings": findings })

@@ -71,31 +71,31 @@ struct Sender {
 impl Sender {
     async fn run(self, mut collected: mpsc::Receiver<Span>, mut stopped: oneshot::Receiver<()>) {
         let mut spans = Vec::new();
-        let mut reachable = true;
-        loop {
-            let ends = tokio::select! {
-                count = collected.recv_many(&mut spans, MAX_SPANS) => count == 0,
-                _ = &mut stopped => true,
-            };
-            if !ends && spans.len() < MAX_SPANS {
+        let (mut reachable, mut stopping) = (true, false);
+        while !stopping {
+            tokio::select! {
+                count = collected.recv_many(&mut spans, MAX_SPANS) => stopping = count == 0,
+                _ = &mut stopped => stopping = true,
+            }
+            if !stopping && spans.len() < MAX_SPANS {
                 // Those of one login come one after the other.
                 tokio::select! {
                     () = tokio::time::sleep(GATHER) => {}
-                    _ = &mut stopped, if !stopped.is_terminated() => {}
+                    _ = &mut stopped => stopping = true,
                 }
             }
-            while spans.len() < MAX_SPANS
-                && let Ok(span) = collected.try_recv()
-            {
-                spans.push(span);
-            }
-            if !spans.is_empty() {
+            loop {
+                while spans.len() < MAX_SPANS
+                    && let Ok(span) = collected.try_recv()
+                {
+                    spans.push(span);
+                }
+                if spans.is_empty() {
+                    break;
+                }
                 let sent = self.send(&spans).await;
                 self.tell(&sent, &mut reachable, spans.len());
                 spans.clear();
-            }
-            if (ends || stopped.is_terminated()) && collected.is_empty() {
-                return;
             }
         }
     }
