@@ -93,6 +93,8 @@ pub struct App {
     pub dns: Dns,
     /// How often something may be done in a minute.
     pub limits: Arc<Limits>,
+    /// Whether the service was asked to stop: then it is not ready for more.
+    pub stopping: Arc<AtomicBool>,
     /// How often one connection may be examined, so that nobody hammers an identity provider by us.
     pub doctor_rate: Arc<Limiter>,
 }
@@ -132,6 +134,7 @@ impl App {
             dns,
             limits: Arc::new(limits),
             doctor_rate: Arc::new(Limiter::new("doctor", DOCTOR_PER_MINUTE)),
+            stopping: Arc::default(),
         })
     }
 
@@ -153,7 +156,11 @@ impl App {
 }
 
 /// Makes the data directory, for the owner alone.
-fn make_directory(path: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// [`Error::Internal`], naming the directory.
+pub fn make_directory(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|error| {

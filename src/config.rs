@@ -53,7 +53,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         secret: false,
         doc: "The URL under which browsers and applications reach the service, without a path. \
-              Default: http:// and the listen address.",
+              Default: http:// (https:// with tls.certificate) and the listen address.",
     },
     Setting {
         name: "listen",
@@ -92,6 +92,46 @@ pub const SETTINGS: &[Setting] = &[
         default: "text",
         secret: false,
         doc: "How it is logged: text or json.",
+    },
+    Setting {
+        name: "log.requests",
+        default: "true",
+        secret: false,
+        doc: "Whether each request leaves a line in the log: true or false.",
+    },
+    Setting {
+        name: "metrics.listen",
+        default: "",
+        secret: false,
+        doc: "The address and port where /metrics answers Prometheus, such as 127.0.0.1:9090. It \
+              asks for no password: keep it inside. Default: nowhere.",
+    },
+    Setting {
+        name: "traces.endpoint",
+        default: "",
+        secret: false,
+        doc: "Where traces are sent, as OTLP over HTTP in JSON, such as \
+              http://127.0.0.1:4318/v1/traces. Default: nowhere.",
+    },
+    Setting {
+        name: "tls.certificate",
+        default: "",
+        secret: false,
+        doc: "A PEM file with the certificate of the service and those between it and its \
+              authority. With it the service speaks TLS itself. Read again when it changes.",
+    },
+    Setting {
+        name: "tls.key",
+        default: "",
+        secret: false,
+        doc: "A PEM file with the private key of the certificate.",
+    },
+    Setting {
+        name: "shutdown.delay_s",
+        default: "0",
+        secret: false,
+        doc: "How many seconds the service goes on serving after it was asked to stop, while \
+              /readyz says 503, so that a load balancer sends no more.",
     },
     Setting {
         name: "outbound.allow",
@@ -227,6 +267,11 @@ pub enum ConfigError {
         /// Why.
         problem: String,
     },
+}
+
+/// The operating system and the processor that this program was built for.
+pub fn platform() -> String {
+    format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)
 }
 
 /// Whether a variable of the environment is meant for us.
@@ -392,6 +437,16 @@ pub struct Config {
     pub log_level: tracing::Level,
     /// Whether logs are JSON.
     pub log_json: bool,
+    /// Whether each request leaves a line in the log.
+    pub log_requests: bool,
+    /// Where `/metrics` is served, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where traces are sent, if anywhere.
+    pub traces_endpoint: Option<Url>,
+    /// The files of the service's own TLS; `None`: it speaks plain HTTP.
+    pub tls: Option<Tls>,
+    /// How long the service goes on after it was asked to stop, in seconds.
+    pub shutdown_delay_s: u64,
     /// How far the outbound HTTP client may go.
     pub outbound: Outbound,
     /// Whom to ask for TXT records; none: the system's servers.
@@ -445,6 +500,15 @@ impl Default for Limits {
     }
 }
 
+/// The files of the service's own TLS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Certificates in PEM, the service's own first.
+    pub certificate: PathBuf,
+    /// Its private key in PEM.
+    pub key: PathBuf,
+}
+
 /// How far the outbound HTTP client may go.
 #[derive(Clone, Debug, Default)]
 pub struct Outbound {
@@ -480,6 +544,36 @@ impl Config {
                 "json" => true,
                 "text" => false,
                 _ => return Err(sources.malformed("log.format", "is text or json")),
+            },
+            log_requests: match sources.text("log.requests") {
+                "true" => true,
+                "false" => false,
+                _ => return Err(sources.malformed("log.requests", "is true or false")),
+            },
+            metrics_listen: match sources.text("metrics.listen") {
+                "" => None,
+                text => Some(text.parse().map_err(|_| {
+                    let problem = "is an IP address and a port, such as 127.0.0.1:9090";
+                    sources.malformed("metrics.listen", problem)
+                })?),
+            },
+            traces_endpoint: match sources.text("traces.endpoint") {
+                "" => None,
+                text => match Url::parse(text) {
+                    Ok(url) if matches!(url.scheme(), "http" | "https") => Some(url),
+                    _ => {
+                        let problem = "is a URL that begins with http:// or https://";
+                        return Err(sources.malformed("traces.endpoint", problem));
+                    }
+                },
+            },
+            tls: tls(sources)?,
+            shutdown_delay_s: match sources.text("shutdown.delay_s").parse() {
+                Ok(seconds @ 0..=600) => seconds,
+                _ => {
+                    let problem = "is a number of seconds, 0 to 600";
+                    return Err(sources.malformed("shutdown.delay_s", problem));
+                }
             },
             outbound: Outbound {
                 allow: sources.list("outbound.allow"),
@@ -518,6 +612,7 @@ impl Config {
 
 fn base_url(sources: &Sources, listen: SocketAddr) -> Result<Url, ConfigError> {
     let text = match sources.text("base_url") {
+        "" if sources.path("tls.certificate").is_some() => format!("https://{listen}"),
         "" => format!("http://{listen}"),
         text => text.to_owned(),
     };
@@ -530,6 +625,16 @@ fn base_url(sources: &Sources, listen: SocketAddr) -> Result<Url, ConfigError> {
         return Err(malformed("has no path: the SDKs would drop it"));
     }
     Ok(url)
+}
+
+/// Both files, or none.
+fn tls(sources: &Sources) -> Result<Option<Tls>, ConfigError> {
+    match (sources.path("tls.certificate"), sources.path("tls.key")) {
+        (Some(certificate), Some(key)) => Ok(Some(Tls { certificate, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(sources.malformed("tls.key", "is missing: tls.certificate is set")),
+        (None, Some(_)) => Err(sources.malformed("tls.certificate", "is missing: tls.key is set")),
+    }
 }
 
 /// The address of a DNS server; without a port, the usual one.

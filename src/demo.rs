@@ -278,6 +278,11 @@ fn config(options: Options, base_url: Url, listen: SocketAddr) -> Config {
         keys: None,
         log_level: tracing::Level::WARN,
         log_json: false,
+        log_requests: false,
+        metrics_listen: None,
+        traces_endpoint: None,
+        tls: None,
+        shutdown_delay_s: 0,
         // The simulated tenant and the sample application are on loopback.
         outbound: Outbound { allow: vec!["127.0.0.1".to_owned()], extra_ca_file: None },
         dns_resolver: options.dns_resolver,

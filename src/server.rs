@@ -1,17 +1,25 @@
 //! The HTTP server: the faces behind one address, with patience for nobody who is slow on purpose.
 
+pub mod tls;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use http::HeaderValue;
+use http::header::{CONNECTION, CONTENT_TYPE};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::app::App;
@@ -20,10 +28,11 @@ use crate::base::error::Error;
 use crate::config::Database;
 use crate::model::installation;
 use crate::sso::sweep;
+use crate::telemetry::{self, metrics};
 use crate::web::{assets, brand, limit, request_id};
 use crate::{api, dashboard, delivery, domains, limits, login, portal};
 
-/// How long a client may take for the head of its request.
+/// How long a client may take for the head of its request, and before it for the TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests may still take once the server is to stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -48,16 +57,27 @@ pub fn router(app: App) -> Router {
         .merge(portal::router(app.clone()))
         .merge(dashboard::router(app.clone()))
         .merge(api::router(app.clone()))
-        .layer(from_fn_with_state(app.clone(), limit::by_address))
-        .layer(from_fn(request_id::assign));
-    let health = health.layer(from_fn(request_id::assign));
-    limited.merge(health).merge(brand::router(app)).merge(assets::router())
+        .layer(from_fn_with_state(app.clone(), limit::by_address));
+    limited
+        .merge(health)
+        .merge(brand::router(app.clone()))
+        .merge(assets::router())
+        .layer(from_fn_with_state(app, request_id::observe))
 }
 
-/// Whether the database answers.
+/// What Prometheus asks, on a listener of its own.
+pub fn metrics_router() -> Router {
+    const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Router::new().route("/metrics", get(async || ([(CONTENT_TYPE, TEXT)], telemetry::encode())))
+}
+
+/// Whether the database answers, and the service is not about to stop.
 async fn ready(
     axum::extract::State(app): axum::extract::State<App>,
 ) -> (http::StatusCode, &'static str) {
+    if app.stopping.load(Ordering::Relaxed) {
+        return (http::StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
     let nobody = Caller::anonymous();
     match app.db.read(&nobody, async |tx| installation::key_id(tx).await).await {
         Ok(_) => (http::StatusCode::OK, "ok\n"),
@@ -65,10 +85,28 @@ async fn ready(
     }
 }
 
-/// Serves until `stop` is done; then lets requests that have begun end.
+/// How connections are served.
+#[derive(Clone, Default)]
+pub struct Manner {
+    /// What makes TLS connections of them; `None`: they stay plain.
+    pub tls: Option<TlsAcceptor>,
+    /// Once this is true, each answer closes its connection, so that whoever keeps connections
+    /// for the next request learns that there is none here.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// Serves plain HTTP until `stop` is done; then lets requests that have begun end.
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    serve_as(Manner::default(), listener, router, stop).await;
+}
+
+/// Serves until `stop` is done; then lets requests that have begun end.
+pub async fn serve_as(
+    manner: Manner,
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) {
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -85,14 +123,11 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
             () = &mut stop => break,
         };
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
-        let service =
-            hyper::service::service_fn(move |request| answer(router.clone(), request, peer));
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let (manner, router, watcher) = (manner.clone(), router.clone(), graceful.watcher());
         tokio::spawn(async move {
-            // A client that hangs up or sends no HTTP is no event for the log.
-            let _ = connection.await;
+            metrics().open_connections.inc();
+            connected(manner, (stream, peer), router, watcher).await;
+            metrics().open_connections.dec();
         });
     }
     drop(listener);
@@ -101,14 +136,55 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
     }
 }
 
+/// Serves one connection to its end. A client that hangs up, or speaks no TLS or no HTTP, is no event
+/// for the log.
+async fn connected(
+    manner: Manner,
+    (stream, peer): (TcpStream, SocketAddr),
+    router: Router,
+    watcher: Watcher,
+) {
+    match &manner.tls {
+        None => spoken(&manner, (stream, peer), router, watcher).await,
+        Some(acceptor) => {
+            if let Ok(Ok(stream)) = timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+                spoken(&manner, (stream, peer), router, watcher).await;
+            }
+        }
+    }
+}
+
+async fn spoken<S>(
+    manner: &Manner,
+    (stream, peer): (S, SocketAddr),
+    router: Router,
+    watcher: Watcher,
+) where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let stopping = &manner.stopping;
+    let service = hyper::service::service_fn(|request| {
+        answer(router.clone(), request, (peer, Arc::clone(stopping)))
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let _ = watcher.watch(connection).await;
+}
+
 async fn answer(
     router: Router,
     request: hyper::Request<hyper::body::Incoming>,
-    peer: SocketAddr,
+    (peer, stopping): (SocketAddr, Arc<AtomicBool>),
 ) -> Result<axum::response::Response, Infallible> {
     let mut request = request.map(axum::body::Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
-    router.oneshot(request).await
+    let mut response = router.oneshot(request).await?;
+    if stopping.load(Ordering::Relaxed) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 /// What goes on beside the requests: ending what time ends, looking for the proofs of domains, and
@@ -152,5 +228,6 @@ async fn exchange_counts(app: &App) {
 }
 
 fn log(error: Error) {
+    metrics().sweep_failed();
     tracing::warn!(error = error.chain(), "a sweep was not finished");
 }

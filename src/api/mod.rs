@@ -28,12 +28,11 @@ mod webhook_endpoints;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::map_response;
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::web::request_id;
 use error::ApiError;
 
 /// The routes of the API, and JSON answers to requests for paths and methods that do not exist.
@@ -43,7 +42,6 @@ pub fn router(app: App) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response(with_headers))
-        .layer(from_fn(request_id::assign))
         .with_state(app)
 }
 

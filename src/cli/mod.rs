@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod doctor;
 mod overrides;
+mod upkeep;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub use args::Manage;
 pub use commands::{Session, run};
 pub use doctor::{DoctorArgs, examine};
 pub use overrides::Overrides;
+pub use upkeep::{Upkeep, maintain};
 
 /// The enterprise single sign-on service you run yourself.
 #[derive(Debug, Parser)]
@@ -47,6 +49,9 @@ pub enum Command {
     /// Look for what keeps people from signing in by a connection; the exit code is 0 if all
     /// is well, 3 if something needs attention.
     Doctor(DoctorArgs),
+    /// Look after an installation.
+    #[command(flatten)]
+    Upkeep(Upkeep),
     /// Manage an installation.
     #[command(flatten)]
     Manage(Manage),

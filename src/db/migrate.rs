@@ -47,18 +47,28 @@ pub(super) async fn run(db: &Db) -> Result<()> {
         // commit, and fails when it does. Now it is there.
         create_table(db, &nobody).await?;
     }
-    let applied = db.read(&nobody, async |tx| version(tx).await).await?;
-    let newest = MIGRATIONS.last().map_or(0, |migration| migration.version);
+    let applied = db.read(&nobody, async |tx| check_known(tx).await).await?;
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > applied) {
+        db.write(&nobody, async |tx| apply(tx, migration).await).await?;
+    }
+    Ok(())
+}
+
+/// The number of the newest migration that this program knows.
+pub(super) fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}
+
+/// The number of the newest migration that was applied, if this program knows it.
+pub(super) async fn check_known(tx: &mut Tx) -> Result<i64> {
+    let (applied, newest) = (version(tx).await?, newest());
     if applied > newest {
         return Err(Error::internal(format!(
             "the database has schema {applied}, but this program knows only up to {newest}: \
              it was written by a newer Vestibule"
         )));
     }
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version > applied) {
-        db.write(&nobody, async |tx| apply(tx, migration).await).await?;
-    }
-    Ok(())
+    Ok(applied)
 }
 
 /// Makes the table in which migrations are noted, if there is none.
@@ -76,7 +86,7 @@ async fn create_table(db: &Db, nobody: &Caller) -> Result<()> {
 }
 
 /// The number of the newest migration that was applied, 0 if none was.
-async fn version(tx: &mut Tx) -> Result<i64> {
+pub(super) async fn version(tx: &mut Tx) -> Result<i64> {
     tx.fetch_one("SELECT CAST(coalesce(max(version), 0) AS BIGINT) FROM schema_migrations", &[])
         .await?
         .next()

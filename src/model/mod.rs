@@ -9,6 +9,7 @@ pub mod api_key;
 pub mod audit;
 pub mod authorization_code;
 pub mod branding;
+pub mod census;
 pub mod connection;
 pub mod connection_group;
 pub mod cors_origin;

@@ -24,6 +24,7 @@ use crate::base::trace::Trace;
 use crate::base::{Caller, Error, Result};
 use crate::model::sso_session;
 use crate::seal::Place;
+use crate::telemetry::{self, LoginEnd, metrics, request, spans};
 
 /// A login that ended with a failure.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ impl Refused {
     /// would be of use to nobody but a flood.
     pub fn unrecorded(failure: impl Into<Failure>) -> Self {
         let failure = failure.into();
+        metrics().logins_ended(LoginEnd::Failed(failure.code), 1);
         tracing::info!(reason = failure.code.as_str(), "a login was refused");
         Self { failure, session_id: None, environment_id: None, location: None }
     }
@@ -162,6 +164,13 @@ impl Exit<'_> {
     }
 }
 
+/// Counts a login that failed, and ends its trace.
+fn count_failure(app: &App, id: &SsoSessionId, code: FailureCode) {
+    metrics().logins_ended(LoginEnd::Failed(code), 1);
+    let why = (code.as_str(), telemetry::owner(code.owner()));
+    spans::login_ended(id, app.clock.now(), Some(why));
+}
+
 /// Ends an attempt with a failure: in the trace, in an event, and in the answer.
 async fn refuse(
     app: &App,
@@ -171,11 +180,10 @@ async fn refuse(
     exit: Exit<'_>,
 ) -> Refused {
     trace.failed(&failure);
-    tracing::info!(
-        sso_session = id.as_str(),
-        reason = failure.code.as_str(),
-        "a login was refused"
-    );
+    if !matches!(exit, Exit::TestPage(_)) {
+        count_failure(app, id, failure.code);
+    }
+    tracing::info!(reason = failure.code.as_str(), "a login was refused");
     let (session_id, recorded) = (id.clone(), failure.clone());
     let stored = app
         .db
@@ -206,11 +214,11 @@ async fn refuse_unstarted(
     }
     trace.failed(&failure);
     let id = attempt.id.clone();
-    tracing::info!(
-        sso_session = id.as_str(),
-        reason = failure.code.as_str(),
-        "a login was refused"
-    );
+    request::belongs_to(&id);
+    if !attempt.starter.origin.is_test() {
+        count_failure(app, &id, failure.code);
+    }
+    tracing::info!(reason = failure.code.as_str(), "a login was refused");
     let recorded = failure.clone();
     let stored = app
         .db

@@ -10,6 +10,7 @@ use crate::model::{
     access_token, audit, authorization_code, environment, event, idempotency, logout, overview,
     rate_count, setup_link, signing_key, sso_session, webhook_delivery,
 };
+use crate::telemetry::{LoginEnd, metrics};
 
 /// How many rows one unit ends or forgets.
 const BATCH: i64 = 500;
@@ -29,6 +30,7 @@ pub async fn time_out(app: &App) -> Result<usize> {
             .write(&Caller::anonymous(), async |tx| sso_session::time_out(tx, 100).await)
             .await?;
         closed += batch;
+        metrics().logins_ended(LoginEnd::TimedOut, batch as u64);
         if batch < 100 {
             return Ok(closed);
         }

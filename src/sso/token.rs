@@ -15,6 +15,7 @@ use crate::model::authorization_code::{self, AuthorizationCode, Take};
 use crate::model::environment::AccessTokens;
 use crate::model::profile::{self, Profile};
 use crate::model::{api_key, connection, environment, sso_session};
+use crate::telemetry::{LoginEnd, metrics, request, spans};
 
 /// What the application sends (RFC 6749 section 4.1.3).
 #[derive(Debug, Default)]
@@ -128,9 +129,17 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
         })
         .await?;
     match granted {
-        Ok(profile) => Ok(Granted { access_token: token, profile }),
+        Ok(redeemed) => {
+            request::belongs_to(&redeemed.session_id);
+            if !redeemed.is_repeated {
+                metrics().logins_ended(LoginEnd::Succeeded, 1);
+                spans::login_ended(&redeemed.session_id, app.clock.now(), None);
+            }
+            Ok(Granted { access_token: token, profile: redeemed.profile })
+        }
         Err(refusal) => {
             refusal.log();
+            metrics().token_refused(refusal.reason);
             Err(TokenError::InvalidGrant)
         }
     }
@@ -146,12 +155,14 @@ struct Refusal {
 impl Refusal {
     /// A code in two hands has leaked; the rest is somebody's mistake.
     fn log(&self) {
-        let (reason, sso_session) =
-            (self.reason, self.session_id.as_ref().map(SsoSessionId::as_str));
+        let reason = self.reason;
+        if let Some(id) = &self.session_id {
+            request::belongs_to(id);
+        }
         if matches!(reason, "code_replay" | "code_wrong_client") {
-            tracing::warn!(reason, sso_session, "a code was refused, and what it gave is revoked");
+            tracing::warn!(reason, "a code was refused, and what it gave is revoked");
         } else {
-            tracing::info!(reason, sso_session, "a code was refused");
+            tracing::info!(reason, "a code was refused");
         }
     }
 }
@@ -263,6 +274,13 @@ fn random_part(app: &App, request: &Request, code: &Secret) -> Secret {
     }
 }
 
+/// A code that was good.
+struct Redeemed {
+    profile: Profile,
+    session_id: SsoSessionId,
+    is_repeated: bool,
+}
+
 /// One unit: takes the code, judges it, grants the token.
 struct Redeeming {
     request: Request,
@@ -273,14 +291,16 @@ struct Redeeming {
 }
 
 impl Redeeming {
-    async fn run(&self, tx: &mut Tx) -> Result<Result<Profile, Refusal>> {
+    async fn run(&self, tx: &mut Tx) -> Result<Result<Redeemed, Refusal>> {
         let hash = self.code.hash();
+        let mut is_repeated = false;
         let (code, outcome) = match authorization_code::take(tx, &hash, &self.fingerprint).await? {
             Take::Taken(code) => {
                 let outcome = self.grant(tx, (&hash, &code), false).await?;
                 (code, outcome)
             }
             Take::Repeated(code) => {
+                is_repeated = true;
                 let outcome = self.grant(tx, (&hash, &code), true).await?;
                 (code, outcome)
             }
@@ -292,8 +312,11 @@ impl Redeeming {
                 return Ok(Err(Refusal { reason: "code_unknown", session_id: None }));
             }
         };
-        let session_id = Some(code.sso_session_id);
-        Ok(outcome.map_err(|reason| Refusal { reason, session_id }))
+        let session_id = code.sso_session_id;
+        Ok(match outcome {
+            Ok(profile) => Ok(Redeemed { profile, session_id, is_repeated }),
+            Err(reason) => Err(Refusal { reason, session_id: Some(session_id) }),
+        })
     }
 
     /// Judges a code that is taken, and grants the token or finds the one that was granted.

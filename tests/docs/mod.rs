@@ -5,6 +5,7 @@
 mod compatibility;
 mod configuration;
 mod coverage;
+mod deploy;
 mod doctor;
 mod failures;
 mod guide;

@@ -22,7 +22,7 @@ pub const REDIRECT_URI: &str = "https://app.example.com/callback";
 
 /// A port that nobody listens on, outside the range that the kernel takes ports for clients from:
 /// it has to be free again when a server comes back to it.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::from_be_bytes(random_bytes::<2>());
     NEXT.compare_exchange(0, start, Ordering::Relaxed, Ordering::Relaxed).ok();
@@ -93,6 +93,16 @@ impl Service {
         self.ready().await;
     }
 
+    /// Starts it again on another folder.
+    pub async fn use_data(&mut self, data: &Path) {
+        for (flag, value) in &mut self.settings {
+            if *flag == "--data" {
+                *value = data.display().to_string();
+            }
+        }
+        self.start_again().await;
+    }
+
     async fn ready(&self) {
         let patience = Instant::now() + Duration::from_secs(30);
         while Instant::now() < patience {
@@ -103,6 +113,15 @@ impl Service {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("it does not come up: {}", self.process.stderr());
+    }
+
+    /// The command that starts another node of the same service, at this address.
+    pub fn another(&self, listen: &str) -> Command {
+        let mut settings = self.settings.clone();
+        settings.retain(|(flag, _)| *flag != "--listen");
+        settings.push(("--listen", listen.to_owned()));
+        settings.push(("--base-url", self.application.base_url.to_string()));
+        serve(&self.folder, &settings)
     }
 
     /// A command with the settings of the service.

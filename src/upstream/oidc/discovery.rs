@@ -8,6 +8,7 @@ use url::Url;
 use crate::base::failure::{Failure, FailureCode};
 use crate::base::trace::Trace;
 use crate::outbound::{Error as OutboundError, Outbound, Request};
+use crate::telemetry::Call;
 use crate::upstream::Upstream;
 use crate::upstream::fetched::{Key, Rules, fresh_for_ms};
 
@@ -305,12 +306,13 @@ pub(super) async fn fetch(
     extra_ca: Option<Arc<str>>,
 ) -> Result<(Metadata, i64), Failure> {
     let request = Request::get(url.clone(), MAX_BYTES).trusting(extra_ca);
-    let response = outbound.send(request).await.map_err(|error| match error {
-        OutboundError::TooLarge | OutboundError::Compressed => {
-            Failure::with_detail(FailureCode::MetadataInvalid, error.class())
-        }
-        error => network_failure(error, FailureCode::DiscoveryUnreachable),
-    })?;
+    let response =
+        outbound.send_for(Call::Discovery, request).await.map_err(|error| match error {
+            OutboundError::TooLarge | OutboundError::Compressed => {
+                Failure::with_detail(FailureCode::MetadataInvalid, error.class())
+            }
+            error => network_failure(error, FailureCode::DiscoveryUnreachable),
+        })?;
     if response.status != http::StatusCode::OK {
         // Never the body: what answers may be anybody's internal service.
         let received = response.status.as_str();

@@ -10,6 +10,7 @@ use crate::base::failure::{Failure, FailureCode};
 use crate::base::secret::Secret;
 use crate::base::trace::Trace;
 use crate::outbound::{Error as OutboundError, Outbound, Request, Response};
+use crate::telemetry::Call;
 
 use super::discovery::Metadata;
 use super::jwks::Keys;
@@ -69,7 +70,7 @@ impl Question<'_> {
         let extra_ca: Option<Arc<str>> = self.settings.extra_ca.as_deref().map(Arc::from);
         let mut request = Request::get(url.clone(), MAX_BYTES).trusting(extra_ca);
         request.headers.insert(AUTHORIZATION, bearer(self.access_token)?);
-        let answer = match outbound.send(request).await {
+        let answer = match outbound.send_for(Call::Userinfo, request).await {
             Ok(response) if response.status == http::StatusCode::OK => response,
             Ok(response) => {
                 let received = response.status.as_str();
