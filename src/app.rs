@@ -109,16 +109,15 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> Result<Self> {
         make_directory(&config.data)?;
         let outbound = Outbound::new(&config.outbound).map_err(Error::internal)?;
-        let location = match &config.database {
-            Database::Sqlite(path) => Location::Sqlite(path.clone()),
-            Database::Postgres(url) => Location::Postgres(url.expose().to_owned()),
-        };
+        let location = location(&config.database);
         let db = Db::open(&location, clock.clone()).await?;
         let nobody = Caller::anonymous();
+        db.read(&nobody, async |tx| installation::check_whole(tx).await).await?;
         let key_id = db.read(&nobody, async |tx| installation::key_id(tx).await).await?;
-        let sealer = match &config.keys {
-            Some(text) => Sealer::from_text(text),
-            None => Sealer::from_file(&config.data.join(KEY_FILE), key_id.as_deref()),
+        let sealer = match (&config.keys, &config.keys_command) {
+            (Some(text), _) => Sealer::from_text(text),
+            (None, Some(command)) => Sealer::from_command(command).await,
+            (None, None) => Sealer::from_file(&config.data.join(KEY_FILE), key_id.as_deref()),
         };
         let sealer = Arc::new(sealer.map_err(Error::internal)?);
         let check = Arc::clone(&sealer);
@@ -152,6 +151,14 @@ impl App {
     /// The redirect URI of a connection at its identity provider.
     pub fn callback_uri(&self, connection: &Connection) -> String {
         self.url(&connection.callback_path())
+    }
+}
+
+/// A setting as the database room has it.
+pub fn location(database: &Database) -> Location {
+    match database {
+        Database::Sqlite(path) => Location::Sqlite(path.clone()),
+        Database::Postgres(url) => Location::Postgres(url.expose().to_owned()),
     }
 }
 

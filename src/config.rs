@@ -82,6 +82,13 @@ pub const SETTINGS: &[Setting] = &[
               newest first. Default: vestibule.key in the data directory.",
     },
     Setting {
+        name: "keys_command",
+        default: "",
+        secret: false,
+        doc: "A command that prints the keys, run by sh at each start, instead of `keys` or the key \
+              file: the client of a key store, say.",
+    },
+    Setting {
         name: "log.level",
         default: "info",
         secret: false,
@@ -433,6 +440,8 @@ pub struct Config {
     pub database: Database,
     /// The sealing keys, if they are not in the key file.
     pub keys: Option<Secret>,
+    /// A command that prints them.
+    pub keys_command: Option<String>,
     /// How much is logged.
     pub log_level: tracing::Level,
     /// Whether logs are JSON.
@@ -470,6 +479,17 @@ pub enum Database {
     Sqlite(PathBuf),
     /// PostgreSQL, by this URL, which may hold a password.
     Postgres(Secret),
+}
+
+impl Database {
+    /// Reads a URL: `postgres://…` or `sqlite://PATH`.
+    pub fn parse(url: &str) -> Option<Self> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Some(Self::Postgres(Secret::new(url)));
+        }
+        let path = url.strip_prefix("sqlite://").filter(|path| !path.is_empty())?;
+        Some(Self::Sqlite(path.into()))
+    }
 }
 
 /// How often something may be done in a minute; 0: any number of times.
@@ -537,6 +557,7 @@ impl Config {
             database: database(sources, &data)?,
             data,
             keys: Some(sources.text("keys")).filter(|text| !text.is_empty()).map(Secret::new),
+            keys_command: keys_command(sources)?,
             log_level: sources.text("log.level").parse().map_err(|_| {
                 sources.malformed("log.level", "is error, warn, info, debug or trace")
             })?,
@@ -610,6 +631,16 @@ impl Config {
     }
 }
 
+/// The command, which leaves no doubt about whose keys count.
+fn keys_command(sources: &Sources) -> Result<Option<String>, ConfigError> {
+    let command = sources.text("keys_command");
+    if !command.is_empty() && !sources.text("keys").is_empty() {
+        let problem = "is set beside `keys`: the keys come from one of them";
+        return Err(sources.malformed("keys_command", problem));
+    }
+    Ok(Some(command).filter(|text| !text.is_empty()).map(str::to_owned))
+}
+
 fn base_url(sources: &Sources, listen: SocketAddr) -> Result<Url, ConfigError> {
     let text = match sources.text("base_url") {
         "" if sources.path("tls.certificate").is_some() => format!("https://{listen}"),
@@ -646,13 +677,8 @@ fn dns_server(text: &str) -> Option<SocketAddr> {
 fn database(sources: &Sources, data: &Path) -> Result<Database, ConfigError> {
     match sources.text("database") {
         "" => Ok(Database::Sqlite(data.join("vestibule.db"))),
-        url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Ok(Database::Postgres(Secret::new(url)))
-        }
-        url => match url.strip_prefix("sqlite://") {
-            Some(path) if !path.is_empty() => Ok(Database::Sqlite(path.into())),
-            _ => Err(sources.malformed("database", "begins with postgres:// or sqlite://")),
-        },
+        url => Database::parse(url)
+            .ok_or_else(|| sources.malformed("database", "begins with postgres:// or sqlite://")),
     }
 }
 

@@ -276,6 +276,7 @@ fn config(options: Options, base_url: Url, listen: SocketAddr) -> Config {
         database: options.database.unwrap_or(Database::Sqlite(file)),
         data: options.data,
         keys: None,
+        keys_command: None,
         log_level: tracing::Level::WARN,
         log_json: false,
         log_requests: false,

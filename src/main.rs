@@ -14,7 +14,9 @@ use tokio::net::TcpListener;
 use vestibule::app::App;
 use vestibule::base::time::Clock;
 use vestibule::base::{Caller, Error};
-use vestibule::cli::{Cli, Command, DemoArgs, Overrides, Session, examine, maintain, run};
+use vestibule::cli::{
+    Cli, Command, DemoArgs, Overrides, Session, copy, examine, maintain, migrate, run,
+};
 use vestibule::config::{Config, Database, Sources};
 use vestibule::model::administrator::link;
 use vestibule::model::{api_key, environment};
@@ -81,6 +83,14 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             println!("{text}");
             return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(NEEDS_ATTENTION) });
         }
+        Command::Migrate(args) => {
+            start_log(&config);
+            println!("{:#}", migrate(&config, &args).await?);
+        }
+        Command::Copy(args) => {
+            start_log(&config);
+            println!("{:#}", copy(&config, &args).await?);
+        }
         Command::Config | Command::Demo(_) => show_settings(&sources, &config),
     }
     Ok(ExitCode::SUCCESS)
@@ -95,6 +105,7 @@ fn show_settings(sources: &Sources, config: &Config) {
                 Database::Sqlite(path) => format!("sqlite://{}", path.display()),
                 Database::Postgres(_) => value.to_owned(),
             },
+            "keys" if config.keys_command.is_some() => "(printed by keys_command)".to_owned(),
             "keys" => format!("(in {})", config.data.join(vestibule::app::KEY_FILE).display()),
             _ => String::new(),
         };

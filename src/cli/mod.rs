@@ -6,6 +6,8 @@ mod administrators;
 mod args;
 mod commands;
 mod doctor;
+mod keys;
+mod migrate;
 mod overrides;
 mod upkeep;
 
@@ -16,6 +18,7 @@ use clap::{Parser, Subcommand};
 pub use args::Manage;
 pub use commands::{Session, run};
 pub use doctor::{DoctorArgs, examine};
+pub use migrate::{CopyArgs, MigrateArgs, copy, migrate};
 pub use overrides::Overrides;
 pub use upkeep::{Upkeep, maintain};
 
@@ -52,6 +55,12 @@ pub enum Command {
     /// Look after an installation.
     #[command(flatten)]
     Upkeep(Upkeep),
+    /// Bring the schema of the database up to date, or say what that would do. The service does it by
+    /// itself when it starts.
+    Migrate(MigrateArgs),
+    /// Copy a whole installation from SQLite into an empty database, and verify the copy. What the
+    /// service writes meanwhile is not in it: stop it first.
+    Copy(CopyArgs),
     /// Manage an installation.
     #[command(flatten)]
     Manage(Manage),

@@ -9,6 +9,7 @@ pub mod migrate;
 mod postgres;
 mod query;
 mod sqlite;
+pub mod transfer;
 mod tx;
 mod unit;
 mod value;
@@ -67,15 +68,37 @@ impl Db {
     /// [`Error::Unavailable`] if it does not open or does not answer, [`Error::Internal`] if a
     /// migration fails or the schema is newer than this program.
     pub async fn open(location: &Location, clock: Clock) -> Result<Self> {
+        let db = Self::connect(location, clock).await?;
+        migrate::run(&db).await?;
+        Ok(db)
+    }
+
+    /// Opens the database with the schema that it has, or none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if it does not open or does not answer.
+    pub async fn connect(location: &Location, clock: Clock) -> Result<Self> {
         let engine = match location {
             Location::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, clock)?),
             Location::Postgres(url) => {
                 Engine::Postgres(postgres::Postgres::open(url, clock).await?)
             }
         };
-        let db = Self { engine: Arc::new(engine) };
-        migrate::run(&db).await?;
-        Ok(db)
+        Ok(Self { engine: Arc::new(engine) })
+    }
+
+    /// Whether there is a table of this name.
+    async fn has_table(&self, name: &'static str) -> Result<bool> {
+        let sql = match &*self.engine {
+            Engine::Sqlite(_) => "SELECT count(*) FROM sqlite_master WHERE name = $1",
+            Engine::Postgres(_) => {
+                "SELECT count(*) FROM information_schema.tables
+                 WHERE table_name = $1 AND table_schema = current_schema()"
+            }
+        };
+        let count = async move |tx: &mut Tx| tx.fetch_one(sql, &[name.into()]).await?.next();
+        Ok(self.read::<i64, _>(&Caller::anonymous(), count).await? > 0)
     }
 
     /// Runs a unit of work that only reads. Every statement sees committed data.

@@ -267,6 +267,14 @@ impl Connection {
         Ok(Self { sqlite, rewritten: HashMap::new() })
     }
 
+    /// A connection that sees the file as it is when it reads first, until it is dropped.
+    pub(super) fn snapshot(path: &Path) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Self::open(path, flags)?;
+        connection.execute("BEGIN", &[])?;
+        Ok(connection)
+    }
+
     fn open(path: &Path, flags: OpenFlags) -> Result<Self> {
         let sqlite = rusqlite::Connection::open_with_flags(path, flags).map_err(error)?;
         sqlite.busy_timeout(BUSY_TIMEOUT).map_err(error)?;

@@ -30,6 +30,7 @@ pub mod rate_count;
 pub mod redirect_uri;
 pub mod role;
 pub mod role_decision;
+pub mod sealed_value;
 pub mod setup_link;
 pub mod setup_progress;
 pub mod signing_key;

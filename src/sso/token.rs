@@ -120,22 +120,18 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
         .await?
         .ok_or(TokenError::InvalidClient)?;
     let fingerprint = fingerprint(&request, &client, &code);
-    let token = access_token(app, &request, &client, &code).await?;
-    let redeeming = Redeeming { request, client, code, fingerprint, token };
-    let (granted, token) = app
-        .db
-        .write(&Caller::anonymous(), async move |tx| {
-            Ok((redeeming.run(tx).await?, redeeming.token.text.clone()))
-        })
-        .await?;
+    let tokens = access_tokens(app, &request, &client, &code).await?;
+    let redeeming = Redeeming { request, client, code, fingerprint, tokens };
+    let granted =
+        app.db.write(&Caller::anonymous(), async move |tx| redeeming.run(tx).await).await?;
     match granted {
-        Ok(redeemed) => {
-            request::belongs_to(&redeemed.session_id);
-            if !redeemed.is_repeated {
+        Ok(Redeemed { granted, session_id, is_repeated }) => {
+            request::belongs_to(&session_id);
+            if !is_repeated {
                 metrics().logins_ended(LoginEnd::Succeeded, 1);
-                spans::login_ended(&redeemed.session_id, app.clock.now(), None);
+                spans::login_ended(&session_id, app.clock.now(), None);
             }
-            Ok(Granted { access_token: token, profile: redeemed.profile })
+            Ok(granted)
         }
         Err(refusal) => {
             refusal.log();
@@ -217,18 +213,22 @@ struct Token {
     expires_at: Option<Timestamp>,
 }
 
-/// The token for this request: the same one for its repetition, although only a hash is stored.
-async fn access_token(
+/// The token for this request: the same one for its repetition, although only a hash is stored. The
+/// first is for a new request; a repetition may find any of them, made before the keys changed.
+async fn access_tokens(
     app: &App,
     request: &Request,
     client: &Client,
     code: &Secret,
-) -> Result<Token> {
-    let random = random_part(app, request, code);
-    match client.access_tokens {
-        AccessTokens::Opaque => Ok(Token { text: random, expires_at: None }),
-        AccessTokens::Jwt => signed(app, client, code, random).await,
+) -> Result<Vec<Token>> {
+    let mut tokens = Vec::new();
+    for random in random_parts(app, request, code) {
+        tokens.push(match client.access_tokens {
+            AccessTokens::Opaque => Token { text: random, expires_at: None },
+            AccessTokens::Jwt => signed(app, client, code, random).await?,
+        });
     }
+    Ok(tokens)
 }
 
 /// A JWT (RFC 9068) around a random text. Signed before the code is taken: signing takes longer than a
@@ -264,19 +264,20 @@ async fn signed(app: &App, client: &Client, code: &Secret, random: Secret) -> Re
 }
 
 /// What no two tokens have in common, but those of the same request.
-fn random_part(app: &App, request: &Request, code: &Secret) -> Secret {
+fn random_parts(app: &App, request: &Request, code: &Secret) -> Vec<Secret> {
     match &request.idempotency_key {
         Some(key) => {
             let parts = [code.expose().as_bytes(), key.as_bytes()];
-            Secret::new(base64url(&app.sealer.authenticate("access token", &parts)))
+            let codes = app.sealer.authenticate_by_each("access token", &parts);
+            codes.iter().map(|code| Secret::new(base64url(code))).collect()
         }
-        None => Secret::random(""),
+        None => vec![Secret::random("")],
     }
 }
 
 /// A code that was good.
 struct Redeemed {
-    profile: Profile,
+    granted: Granted,
     session_id: SsoSessionId,
     is_repeated: bool,
 }
@@ -287,7 +288,7 @@ struct Redeeming {
     client: Client,
     code: Secret,
     fingerprint: SecretHash,
-    token: Token,
+    tokens: Vec<Token>,
 }
 
 impl Redeeming {
@@ -314,7 +315,7 @@ impl Redeeming {
         };
         let session_id = code.sso_session_id;
         Ok(match outcome {
-            Ok(profile) => Ok(Redeemed { profile, session_id, is_repeated }),
+            Ok(granted) => Ok(Redeemed { granted, session_id, is_repeated }),
             Err(reason) => Err(Refusal { reason, session_id: Some(session_id) }),
         })
     }
@@ -325,7 +326,7 @@ impl Redeeming {
         tx: &mut Tx,
         (hash, code): (&SecretHash, &AuthorizationCode),
         is_repeated: bool,
-    ) -> Result<Result<Profile, &'static str>> {
+    ) -> Result<Result<Granted, &'static str>> {
         if code.environment_id != self.client.environment_id {
             access_token::revoke_by_code(tx, hash.as_bytes()).await?;
             return Ok(Err("code_wrong_client"));
@@ -341,14 +342,20 @@ impl Redeeming {
             return Ok(Err("connection_inactive"));
         }
         if is_repeated {
-            let good = access_token::find_profile(tx, &self.token.text.hash()).await?;
-            return Ok(good.ok_or("code_replay"));
+            for token in &self.tokens {
+                if let Some(profile) = access_token::find_profile(tx, &token.text.hash()).await? {
+                    return Ok(Ok(Granted { access_token: token.text.clone(), profile }));
+                }
+            }
+            return Ok(Err("code_replay"));
         }
-        let expires_at = self.token.expires_at;
+        let token = self.tokens.first().ok_or_else(|| Error::internal("no token to grant"))?;
+        let expires_at = token.expires_at;
         let expires_at = expires_at.unwrap_or_else(|| tx.now().plus_ms(LIFETIME_S * 1000));
-        access_token::issue(tx, &self.token.text, (hash, code), expires_at).await?;
+        access_token::issue(tx, &token.text, (hash, code), expires_at).await?;
         sso_session::succeed(tx, &code.sso_session_id).await?;
-        profile::get(tx, &code.profile_id).await.map(Ok)
+        let profile = profile::get(tx, &code.profile_id).await?;
+        Ok(Ok(Granted { access_token: token.text.clone(), profile }))
     }
 
     /// The checks of a code that is ours.

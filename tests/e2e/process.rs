@@ -125,6 +125,16 @@ impl Process {
         self.stderr.lock().unwrap().clone()
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Ends it as a power cut does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
 
+use vestibule::app::KEY_FILE;
 use vestibule::base::secret::random_bytes;
 use vestibule::base::time::Clock;
 use vestibule::sandbox::okta::{Credentials, GroupsClaim, NewApp, NewUser, Tenant};
@@ -57,13 +58,7 @@ impl Service {
     pub async fn first_start(folder: &Path, settings: &[(&'static str, String)]) -> Self {
         let listen = format!("127.0.0.1:{}", free_port());
         let base_url = Url::parse(&format!("http://{listen}")).unwrap();
-        let mut all = vec![
-            ("--data", folder.join("data").display().to_string()),
-            ("--listen", listen),
-            // The simulated tenant is on loopback.
-            ("--outbound-allow", "127.0.0.1".to_owned()),
-        ];
-        all.extend_from_slice(settings);
+        let all = all_settings(folder, listen, settings);
         let mut service = Self {
             process: Process::start(serve(folder, &all)),
             application: Application { base_url, client_id: String::new(), api_key: String::new() },
@@ -84,6 +79,53 @@ impl Service {
         (service.application.client_id, service.application.api_key) = (client_id, api_key);
         service.ready().await;
         service
+    }
+
+    /// Starts it on data that is there, with an API key of it.
+    pub async fn existing(
+        folder: &Path,
+        settings: &[(&'static str, String)],
+        api_key: &str,
+    ) -> Self {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let base_url = Url::parse(&format!("http://{listen}")).unwrap();
+        let all = all_settings(folder, listen, settings);
+        let (client_id, api_key) = (String::new(), api_key.to_owned());
+        let service = Self {
+            process: Process::start(serve(folder, &all)),
+            application: Application { base_url, client_id, api_key },
+            greeting: String::new(),
+            settings: all,
+            folder: folder.to_owned(),
+        };
+        service.ready().await;
+        service
+    }
+
+    /// Starts another node of a service, with a copy of its key file and a folder of its own.
+    pub async fn join(first: &Self, folder: &Path, settings: &[(&'static str, String)]) -> Self {
+        let data = folder.join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        let key = first.folder.join("data").join(KEY_FILE);
+        std::fs::copy(key, data.join(KEY_FILE)).unwrap();
+        let listen = format!("127.0.0.1:{}", free_port());
+        let base_url = Url::parse(&format!("http://{listen}")).unwrap();
+        let all = all_settings(folder, listen, settings);
+        let service = Self {
+            process: Process::start(serve(folder, &all)),
+            application: Application { base_url, ..first.application.clone() },
+            greeting: String::new(),
+            settings: all,
+            folder: folder.to_owned(),
+        };
+        service.ready().await;
+        service
+    }
+
+    /// Changes a setting, or adds it, for the next start.
+    pub fn set(&mut self, flag: &'static str, value: &str) {
+        self.settings.retain(|(known, _)| *known != flag);
+        self.settings.push((flag, value.to_owned()));
     }
 
     /// Starts it again on the same folder.
@@ -189,6 +231,21 @@ impl Application {
     pub async fn profile(&self, token: &str) -> Answer {
         Request::get(&self.url("/sso/profile")).bearer(token).send().await
     }
+}
+
+fn all_settings(
+    folder: &Path,
+    listen: String,
+    settings: &[(&'static str, String)],
+) -> Vec<(&'static str, String)> {
+    let mut all = vec![
+        ("--data", folder.join("data").display().to_string()),
+        ("--listen", listen),
+        // The simulated tenant is on loopback.
+        ("--outbound-allow", "127.0.0.1".to_owned()),
+    ];
+    all.extend_from_slice(settings);
+    all
 }
 
 fn serve(folder: &Path, settings: &[(&'static str, String)]) -> Command {

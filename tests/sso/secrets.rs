@@ -4,13 +4,11 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use url::Url;
 use vestibule::db::Location;
-use vestibule::sso::answer::percent_encode;
 
 use super::expect::{ADA, TOKEN, USERINFO, assert_departed, values};
+use crate::support::canary::spellings;
 use crate::support::http::Request;
 use crate::support::{World, both_engines};
 
@@ -66,18 +64,6 @@ impl Program {
         self.child.wait().unwrap();
         String::from_utf8_lossy(&log).into_owned()
     }
-}
-
-/// A secret, and how else it could be written.
-fn spellings(secret: &str) -> Vec<String> {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    vec![
-        secret.to_owned(),
-        percent_encode(secret.as_bytes()),
-        STANDARD.encode(secret),
-        URL_SAFE_NO_PAD.encode(secret),
-        hex(secret.as_bytes()),
-    ]
 }
 
 /// One login with everything that goes with it, at this node; returns every secret in it.

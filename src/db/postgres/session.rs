@@ -286,6 +286,16 @@ impl Statements {
         self.run(sql, STATEMENT_TIMEOUT, session.execute(sql, params)).await
     }
 
+    /// The same with a statement that waits for a migration of another node.
+    pub(in crate::db) async fn execute_patiently(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<u64> {
+        let session = Rc::clone(&self.session);
+        self.run(sql, MIGRATION_TIMEOUT, session.execute(sql, params)).await
+    }
+
     /// Runs several statements without parameters.
     pub(in crate::db) async fn execute_batch(&mut self, sql: &str) -> Result<()> {
         let session = Rc::clone(&self.session);
