@@ -32,6 +32,7 @@ pub mod setup;
 pub mod sso;
 
 // Floor 7: what the faces share.
+pub mod manifest;
 pub mod web;
 
 // Floor 8: the faces, which never see one another.

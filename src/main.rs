@@ -10,7 +10,9 @@ use tokio::net::TcpListener;
 use vestibule::app::App;
 use vestibule::base::time::Clock;
 use vestibule::base::{Caller, Error};
-use vestibule::cli::{Cli, Command, DemoArgs, Overrides, Session, examine, run};
+use vestibule::cli::{
+    Cli, Command, DemoArgs, Overrides, Session, apply, examine, export, import, run,
+};
 use vestibule::config::{Config, Database, Sources};
 use vestibule::model::administrator::link;
 use vestibule::model::{api_key, environment};
@@ -67,6 +69,23 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             println!("{text}");
             return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Apply(args) => {
+            config.log_level = tracing::Level::WARN;
+            start_log(&config);
+            let app = App::open(config, Clock::system()).await?;
+            let session = Session { app, environment: cli.environment };
+            let (text, code) = apply(&session, &args).await?;
+            println!("{text}");
+            return Ok(code);
+        }
+        Command::Export(args) => {
+            config.log_level = tracing::Level::WARN;
+            start_log(&config);
+            let app = App::open(config, Clock::system()).await?;
+            let session = Session { app, environment: cli.environment };
+            print!("{}", export(&session, &args).await?);
+        }
+        Command::Import(command) => println!("{:#}", import(&config, command).await?),
         Command::Config | Command::Demo(_) => show_settings(&sources, &config),
     }
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,8 @@ mod administrators;
 mod args;
 mod commands;
 mod doctor;
+mod import;
+mod manifest;
 mod overrides;
 
 use std::path::PathBuf;
@@ -15,6 +17,8 @@ use clap::{Parser, Subcommand};
 pub use args::Manage;
 pub use commands::{Session, run};
 pub use doctor::{DoctorArgs, examine};
+pub use import::{ImportCommand, import};
+pub use manifest::{ApplyArgs, ExportArgs, apply, export};
 pub use overrides::Overrides;
 
 /// The enterprise single sign-on service you run yourself.
@@ -46,6 +50,13 @@ pub enum Command {
     Config,
     /// Look for what keeps people from signing in by a connection; the exit code is 0 if all is well.
     Doctor(DoctorArgs),
+    /// Bring an installation to what a file says: environments, organizations, connections and more.
+    Apply(ApplyArgs),
+    /// Print an installation as a file for `apply`. No secret is in it.
+    Export(ExportArgs),
+    /// Make a file for `apply` from what another service has. Nothing is changed by it.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Manage an installation.
     #[command(flatten)]
     Manage(Manage),

@@ -15,6 +15,7 @@ pub mod environment;
 pub mod event;
 pub mod event_name;
 mod field;
+mod given;
 pub mod installation;
 pub mod organization;
 pub mod organization_domain;

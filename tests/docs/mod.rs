@@ -7,6 +7,7 @@ mod coverage;
 mod doctor;
 mod failures;
 mod guide;
+mod manifest;
 mod names;
 mod openapi;
 

@@ -3,6 +3,7 @@
 mod browser;
 mod cli;
 mod crash;
+mod manifest;
 mod npm;
 mod oidc_provider;
 pub mod process;
