@@ -51,7 +51,7 @@ impl Planner<'_> {
                 self.not_in_file(last, step);
             } else if !extra.is_default || default.is_some() {
                 // Nobody has seen it yet.
-                last.push(step);
+                steps.push(step);
             }
         }
     }
