@@ -62,7 +62,7 @@ async fn a_file_is_planned_applied_and_compared_by_command() {
     let file = folder.path().join("vestibule.yaml");
     let text = SMALL.replace("TENANT", okta.tenant.base_url());
     std::fs::write(&file, &text).unwrap();
-    let apply = |more: &'static [&'static str]| {
+    let apply = |more: Vec<&'static str>| {
         let folder = folder.path().to_owned();
         async move {
             let mut all = vec!["apply", "-f", "vestibule.yaml"];
@@ -70,19 +70,19 @@ async fn a_file_is_planned_applied_and_compared_by_command() {
             typed(&folder, &all).await
         }
     };
-    let plan = apply(&["--plan"]).await;
+    let plan = apply(vec!["--plan"]).await;
     assert_eq!((plan.status.code(), plan.stdout.as_str()), (Some(3), FIRST_PLAN), "{plan:?}");
-    let done = apply(&[]).await;
+    let done = apply(vec![]).await;
     assert_eq!((done.status.code(), done.stdout.as_str()), (Some(0), FIRST_PLAN), "{done:?}");
     assert!(done.stderr.contains(".connections[0]: /.well-known"), "what was found: {done:?}");
     let nothing = "Nothing to do: everything is as the file says.\n";
-    for more in [&["--plan"][..], &[], &["--plan", "--prune"]] {
+    for more in [vec!["--plan"], vec![], vec!["--plan", "--prune"]] {
         let again = apply(more).await;
         assert_eq!((again.status.code(), again.stdout.as_str()), (Some(0), nothing), "{again:?}");
     }
 
     std::fs::write(&file, text.replace("client_id: 0oa1", "client_id: 0oa2")).unwrap();
-    let plan = apply(&["--plan", "--json"]).await;
+    let plan = apply(vec!["--plan", "--json"]).await;
     assert_eq!(plan.status.code(), Some(3), "{plan:?}");
     let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
     assert_eq!(
@@ -96,7 +96,7 @@ async fn a_file_is_planned_applied_and_compared_by_command() {
     );
 
     std::fs::write(&file, text.replace("slug: admin", "slugg: admin")).unwrap();
-    let wrong = apply(&["--plan"]).await;
+    let wrong = apply(vec!["--plan"]).await;
     assert_eq!(wrong.status.code(), Some(1));
     assert!(wrong.failure().starts_with("vestibule: vestibule.yaml: environments[0]"), "{wrong:?}");
     assert!(wrong.failure().contains("line 7") && wrong.failure().contains("`slug`?"), "{wrong:?}");
@@ -104,12 +104,12 @@ async fn a_file_is_planned_applied_and_compared_by_command() {
     let exported = typed(folder.path(), &["export"]).await;
     assert!(exported.status.success() && exported.stdout.contains("version: 1"), "{exported:?}");
     std::fs::write(&file, &exported.stdout).unwrap();
-    let compared = apply(&["--plan", "--prune"]).await;
+    let compared = apply(vec!["--plan", "--prune"]).await;
     assert_eq!(compared.status.code(), Some(0), "{compared:?}");
     assert!(
         compared.stdout.contains("client_secret is not compared: the variable CLIENT_SECRET_01")
     );
-    let refused = apply(&[]).await;
+    let refused = apply(vec![]).await;
     assert!(refused.failure().contains("is not set"), "{refused:?}");
     let all = [&plan.to_string(), &exported.stdout, &done.stdout, &done.stderr];
     assert!(!all.iter().any(|text| text.contains("canary")), "{all:?}");

@@ -8,9 +8,13 @@ use vestibule::model::api_key::{self, NewApiKey};
 use vestibule::model::{event, redirect_uri};
 
 use super::filled::{CANARIES, fill};
-use super::{applied, empty, exported, planned, steps, with_secrets};
+use super::{Second, applied, empty, exported, planned, steps, with_secrets};
 use crate::support::http::{Browser, Request};
 use crate::support::{World, both_engines};
+
+async fn newest_event(second: &Second, caller: &Caller) -> i64 {
+    second.app.db.read(caller, async |tx| event::newest_position(tx).await).await.unwrap()
+}
 
 both_engines! {
     async fn an_export_applied_to_an_empty_installation_gives_the_same_export(world: World) {
@@ -27,11 +31,10 @@ both_engines! {
         // Twice changes nothing, and nobody is told of anything.
         let plan = planned(&second.app, &manifest, true).await.unwrap();
         assert_eq!(steps(&plan), Vec::<String>::new());
-        let newest = async |tx: &mut _| event::newest_position(tx).await;
         let caller = Caller::system(world.demo.seeded.environment_id.clone());
-        let before = second.app.db.read(&caller, newest).await.unwrap();
+        let before = newest_event(&second, &caller).await;
         assert_eq!(applied(&second.app, &manifest, true).await.done, 0);
-        assert_eq!(second.app.db.read(&caller, newest).await.unwrap(), before);
+        assert_eq!(newest_event(&second, &caller).await, before);
         // The secrets came over, under another key.
         assert_eq!(with_secrets(&second.app, &text).await.environments.len(), 1);
         let third = with_secrets(&second.app, &text).await;

@@ -62,8 +62,7 @@ struct TheirOrganization {
     name: String,
     #[serde(default)]
     domains: Vec<TheirDomain>,
-    #[serde(default)]
-    metadata: BTreeMap<String, String>,
+    metadata: Option<BTreeMap<String, String>>,
     external_id: Option<String>,
     stripe_customer_id: Option<String>,
     allow_profiles_outside_organization: Option<bool>,
@@ -418,7 +417,7 @@ impl Reading<'_> {
                 external_id: Some(it.external_id),
                 stripe_customer_id: Some(it.stripe_customer_id),
                 allow_profiles_outside_organization: it.allow_profiles_outside_organization,
-                metadata: Some(it.metadata),
+                metadata: it.metadata,
                 default_role: None,
                 domains: Some(domains),
                 roles,
