@@ -4,7 +4,11 @@
 //! can be taken away, `Some(None)` is `null`.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::secret::SecretFrom;
@@ -35,7 +39,7 @@ pub struct Environment {
     /// What people call it. Without an id, it is found by this.
     pub name: String,
     /// Its id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given_id", skip_serializing_if = "Option::is_none")]
     pub id: Option<EnvironmentId>,
     /// The client id of the application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,7 +150,7 @@ pub struct WebhookEndpoint {
     /// Where deliveries go. Without an id, it is found by this.
     pub endpoint_url: String,
     /// Its id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given_id", skip_serializing_if = "Option::is_none")]
     pub id: Option<WebhookEndpointId>,
     /// The names of the events it wants.
     pub events: Vec<String>,
@@ -165,7 +169,7 @@ pub struct Organization {
     /// What people call it. Without an id and an external id, it is found by this.
     pub name: String,
     /// Its id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given_id", skip_serializing_if = "Option::is_none")]
     pub id: Option<OrganizationId>,
     /// The application's own id for it. Without an id, it is found by this.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
@@ -200,7 +204,7 @@ pub struct Domain {
     /// The domain.
     pub domain: String,
     /// Its id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given_id", skip_serializing_if = "Option::is_none")]
     pub id: Option<OrganizationDomainId>,
     /// Whether you vouch for it.
     #[serde(default)]
@@ -225,7 +229,7 @@ pub struct Connection {
     /// What people call it. Without an id and an external key, it is found by this.
     pub name: String,
     /// Its id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given_id", skip_serializing_if = "Option::is_none")]
     pub id: Option<ConnectionId>,
     /// The part of its callback path that tells it from others; cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -278,6 +282,7 @@ pub struct Group {
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// The id of their profile.
+    #[serde(deserialize_with = "id")]
     pub id: ProfileId,
     /// The identity provider's `sub`.
     pub idp_id: String,
@@ -292,6 +297,37 @@ where
     T: Deserialize<'de>,
 {
     Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// Reads an id. It is judged while it is read, so that a refusal has its own place in the file.
+fn id<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr,
+{
+    struct Reader<T>(PhantomData<T>);
+
+    impl<T: FromStr> Visitor<'_> for Reader<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an id")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            text.parse().map_err(|_| E::custom(format!("`{text}` is no id of this kind")))
+        }
+    }
+
+    deserializer.deserialize_str(Reader(PhantomData))
+}
+
+fn given_id<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr,
+{
+    id(deserializer).map(Some)
 }
 
 fn is_false(value: &bool) -> bool {

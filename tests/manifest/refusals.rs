@@ -26,7 +26,8 @@ fn an_unknown_member_is_told_with_its_line_and_the_nearest_one() {
     let told = refused("version: 1\nenvironments:\n- name: A\n  kind: prodution\n");
     assert!(told.contains("did you mean `production`?"), "{told}");
     assert!(refused("version: 2\nenvironments: []\n").contains("it is 1, not 2"));
-    assert!(refused("version: 1\nenvironments:\n- name: A\n  id: org_1\n").contains("line 4"));
+    let told = refused("version: 1\nenvironments:\n- name: A\n  id: org_1\n");
+    assert!(told.contains("environments[0].id: `org_1` is no id of this kind at line 4"), "{told}");
 }
 
 #[test]
