@@ -147,7 +147,7 @@ impl Differences {
         before: Option<Fingerprint>,
         after: Option<Fingerprint>,
     ) {
-        let shown = |it: Option<Fingerprint>| it.map(|it| it.to_string()).into();
+        let shown = |it: Option<Fingerprint>| Value::from(it.map(|it| it.to_string()));
         let (before, after) = (shown(before), shown(after));
         self.0.push(Difference { member: member.to_owned(), before, after });
     }
