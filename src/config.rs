@@ -299,6 +299,13 @@ fn nearest(name: &str) -> String {
         .unwrap_or_default()
 }
 
+/// A variable of the process environment that a manifest names as the place of a secret.
+pub fn variable(name: &str) -> Option<Secret> {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the environment enters")]
+    let value = std::env::var(name);
+    value.ok().map(Secret::new)
+}
+
 /// What is written where: every setting with its value and origin.
 #[derive(Debug)]
 pub struct Sources {

@@ -35,6 +35,7 @@ pub mod sso;
 pub mod upkeep;
 
 // Floor 7: what the faces share.
+pub mod manifest;
 pub mod web;
 
 // Floor 8: the faces, which never see one another.

@@ -15,7 +15,8 @@ use vestibule::app::App;
 use vestibule::base::time::Clock;
 use vestibule::base::{Caller, Error};
 use vestibule::cli::{
-    Cli, Command, DemoArgs, Overrides, Session, copy, examine, maintain, migrate, run,
+    Cli, Command, DemoArgs, Overrides, Session, apply, copy, examine, export, import, maintain,
+    migrate, run,
 };
 use vestibule::config::{Config, Database, Sources};
 use vestibule::model::administrator::link;
@@ -91,6 +92,23 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             start_log(&config);
             println!("{:#}", copy(&config, &args).await?);
         }
+        Command::Apply(args) => {
+            config.log_level = tracing::Level::WARN;
+            start_log(&config);
+            let app = App::open(config, Clock::system()).await?;
+            let session = Session { app, environment: cli.environment };
+            let (text, code) = apply(&session, &args).await?;
+            println!("{text}");
+            return Ok(code);
+        }
+        Command::Export(args) => {
+            config.log_level = tracing::Level::WARN;
+            start_log(&config);
+            let app = App::open(config, Clock::system()).await?;
+            let session = Session { app, environment: cli.environment };
+            print!("{}", export(&session, &args).await?);
+        }
+        Command::Import(command) => println!("{:#}", import(&config, command).await?),
         Command::Config | Command::Demo(_) => show_settings(&sources, &config),
     }
     Ok(ExitCode::SUCCESS)

@@ -17,7 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["model"],
     &["app"],
     &["admission", "delivery", "doctor", "domains", "limits", "setup", "sso", "upkeep"],
-    &["web"],
+    &["manifest", "web"],
     &["api", "cli", "dashboard", "login", "portal", "sandbox"],
     &["server"],
     &["demo"],

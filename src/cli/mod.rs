@@ -6,7 +6,9 @@ mod administrators;
 mod args;
 mod commands;
 mod doctor;
+mod import;
 mod keys;
+mod manifest;
 mod migrate;
 mod overrides;
 mod upkeep;
@@ -18,6 +20,8 @@ use clap::{Parser, Subcommand};
 pub use args::Manage;
 pub use commands::{Session, run};
 pub use doctor::{DoctorArgs, examine};
+pub use import::{ImportCommand, import};
+pub use manifest::{ApplyArgs, ExportArgs, apply, export};
 pub use migrate::{CopyArgs, MigrateArgs, copy, migrate};
 pub use overrides::Overrides;
 pub use upkeep::{Upkeep, maintain};
@@ -61,6 +65,13 @@ pub enum Command {
     /// Copy a whole installation from SQLite into an empty database, and verify the copy. What the
     /// service writes meanwhile is not in it: stop it first.
     Copy(CopyArgs),
+    /// Bring an installation to what a file says: environments, organizations, connections and more.
+    Apply(ApplyArgs),
+    /// Print an installation as a file for `apply`. No secret is in it.
+    Export(ExportArgs),
+    /// Make a file for `apply` from what another service has. Nothing is changed by it.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Manage an installation.
     #[command(flatten)]
     Manage(Manage),

@@ -72,7 +72,11 @@ pub async fn update(
 }
 
 /// The rules of the outbound client that need no network; each delivery is held to all of them.
-fn vet(app: &App, text: &str) -> Result<()> {
+///
+/// # Errors
+///
+/// [`Error::Invalid`] with the rule that the URL breaks.
+pub fn vet(app: &App, text: &str) -> Result<()> {
     let invalid = |why: String| Error::invalid("invalid_url", "endpoint_url", why);
     let url = Url::parse(text).map_err(|_| invalid("The endpoint URL is no URL.".to_owned()))?;
     let vetted = app.upstream.outbound().vet_url(&url);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{audit, field, redirect_uri, role};
+use super::{audit, field, given, redirect_uri, role};
 use crate::base::id::EnvironmentId;
 use crate::base::redirect_uri::{Rules, leaving_address};
 use crate::base::time::Timestamp;
@@ -150,6 +150,15 @@ pub struct NewEnvironment {
     pub kind: Kind,
 }
 
+/// The ids of a new environment, where they are given; else they are made.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// Its id.
+    pub id: Option<EnvironmentId>,
+    /// The client id of the application: 1 to 100 letters, digits, `-` and `_`.
+    pub client_id: Option<String>,
+}
+
 /// What is to be changed of an environment; what is absent stays as it is.
 #[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
 pub struct Change {
@@ -190,11 +199,30 @@ const COLUMNS: &str = "id, name, kind, client_id, settings, created_at, updated_
 ///
 /// [`Error::Invalid`] if the name is empty or too long.
 pub async fn create(tx: &mut Tx, new: &NewEnvironment) -> Result<Environment> {
+    create_as(tx, &Identity::default(), new).await
+}
+
+/// The same with ids that are given.
+///
+/// # Errors
+///
+/// As [`create`], and [`Error::Conflict`] if an id is taken, [`Error::Invalid`] if it is malformed.
+pub async fn create_as(
+    tx: &mut Tx,
+    identity: &Identity,
+    new: &NewEnvironment,
+) -> Result<Environment> {
     let name = field::name(&new.name, 100)?;
-    let id: EnvironmentId = tx.new_id();
+    let id: EnvironmentId = identity.id.clone().unwrap_or_else(|| tx.new_id());
+    let client_id = match &identity.client_id {
+        Some(client_id) => check_client_id(client_id)?.to_owned(),
+        None => format!("client_{}", &id.as_str()[EnvironmentId::PREFIX.len()..]),
+    };
+    given::check_free(tx, ("environments", "id"), id.as_str()).await?;
+    given::check_free(tx, ("environments", "client_id"), &client_id).await?;
     let environment = Environment {
         object: "environment",
-        client_id: format!("client_{}", &id.as_str()[EnvironmentId::PREFIX.len()..]),
+        client_id,
         id,
         name,
         kind: new.kind,
@@ -349,6 +377,15 @@ fn check_logout_uris(uris: &[String], kind: Kind) -> Result<Vec<String>> {
         return invalid(format!("An environment has at most {MAX_LOGOUT_URIS} logout URIs."));
     }
     Ok(checked)
+}
+
+fn check_client_id(text: &str) -> Result<&str> {
+    let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if text.is_empty() || text.len() > 100 || !text.chars().all(known) {
+        let message = "A client ID has 1 to 100 characters: letters, digits, - and _";
+        return Err(Error::invalid("invalid_client_id", "client_id", message));
+    }
+    Ok(text)
 }
 
 async fn find(tx: &mut Tx, condition: &'static str, param: &str) -> Result<Option<Environment>> {

@@ -17,6 +17,7 @@ pub mod environment;
 pub mod event;
 pub mod event_name;
 mod field;
+mod given;
 pub mod idempotency;
 pub mod installation;
 pub mod logout;

@@ -9,6 +9,7 @@ mod deploy;
 mod doctor;
 mod failures;
 mod guide;
+mod manifest;
 mod names;
 mod openapi;
 

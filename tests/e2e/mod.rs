@@ -12,6 +12,7 @@ mod faults;
 mod fixtures;
 mod keys;
 mod logins;
+mod manifest;
 mod metrics;
 mod migrate;
 mod nodes;
