@@ -4,7 +4,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-bin=$root/target/release
+bin=${BENCH_BIN:-$root/target/release}
 work=${BENCH_WORK:-$root/work}
 results=${BENCH_RESULTS:-$root/results}
 mkdir -p "$work" "$results"

@@ -107,7 +107,7 @@ async fn one_tenant(agent: &mut Agent, args: &Api, n: u64) -> Result<String, Fai
         "oidc": {
             "client_id": args.idp_client_id,
             "client_secret": args.idp_client_secret,
-            "discovery_endpoint": args.discovery,
+            "discovery_endpoint": args.discovery.as_str(),
         },
     });
     let connection = post(agent, args, "/connections", connection).await?;
