@@ -9,6 +9,7 @@ mod docs;
 mod doctor;
 mod e2e;
 mod layering;
+mod manifest;
 mod portal;
 mod sso;
 mod storage;

@@ -60,6 +60,26 @@ pub async fn check_keys(tx: &mut Tx, sealer: &Sealer) -> Result<()> {
     open_all(sealer, &proofs(tx).await?)
 }
 
+/// Ends what was under way when a backup was made: codes, access tokens, logins and the browsers of
+/// administrators. In the time that a restore undoes, each may have been used up or ended.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn end_what_was_under_way(tx: &mut Tx) -> Result<()> {
+    for statement in [
+        "DELETE FROM access_tokens",
+        "DELETE FROM authorization_codes",
+        "DELETE FROM administrator_sessions",
+        "DELETE FROM administrator_links",
+        "DELETE FROM setup_sessions",
+        "UPDATE sso_sessions SET expires_at = 0 WHERE status = 'in_progress'",
+    ] {
+        tx.execute(statement, &[]).await?;
+    }
+    Ok(())
+}
+
 /// Lets a key go with which nothing is sealed any more but its proof.
 ///
 /// # Errors

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::event;
+use super::connection::Connection;
+use super::{audit, event, given};
 use crate::base::id::{ConnectionId, OrganizationId, ProfileId};
 use crate::base::{Error, Result};
 use crate::db::{Row, Tx};
@@ -146,6 +147,72 @@ pub async fn sign_in(tx: &mut Tx, new: SignIn, before: Option<&Profile>) -> Resu
         None => profile.id = store(tx, &profile).await?,
     }
     Ok(profile)
+}
+
+/// Somebody who signed in elsewhere before.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The id of their profile there.
+    pub id: ProfileId,
+    /// The identity provider's `sub`.
+    pub idp_id: String,
+    /// Their e-mail address.
+    pub email: String,
+}
+
+/// Keeps the id of a profile from elsewhere: the first sign-in with its `sub` finds it and fills it
+/// in. Nothing happens if it is there already.
+///
+/// # Errors
+///
+/// [`Error::Conflict`] if that `sub` has another id here, or the id is taken; [`Error::Invalid`] if
+/// a member is empty or too long.
+pub async fn import(tx: &mut Tx, connection: &Connection, imported: &Imported) -> Result<()> {
+    let fits = |text: &str| (1..=1024).contains(&text.len()) && !text.chars().any(char::is_control);
+    if !fits(&imported.idp_id) || !fits(&imported.email) {
+        let message =
+            "A profile needs the IdP id and the e-mail address, each of at most 1024 bytes.";
+        return Err(Error::invalid("invalid_profile", "profiles", message));
+    }
+    match find_by_idp_id(tx, &connection.id, &imported.idp_id).await? {
+        Some(known) if known.id == imported.id => return Ok(()),
+        Some(known) => {
+            let message = format!("This IdP id has the profile {} already.", known.id);
+            return Err(Error::conflict("profile_exists", message));
+        }
+        None => given::check_free(tx, ("profiles", "id"), imported.id.as_str()).await?,
+    }
+    let new = SignIn {
+        organization_id: connection.organization_id.clone(),
+        connection_id: connection.id.clone(),
+        connection_type: connection.connection_type.as_str().to_owned(),
+        idp_id: imported.idp_id.clone(),
+        email: imported.email.clone(),
+        first_name: None,
+        last_name: None,
+        name: None,
+        roles: Vec::new(),
+        groups: None,
+        custom_attributes: Map::new(),
+        raw_attributes: Map::new(),
+    };
+    store(tx, &shape(new, imported.id.clone())).await?;
+    let details = serde_json::json!({ "connection_id": connection.id });
+    audit::record(tx, "profile.imported", imported.id.as_str(), details).await
+}
+
+/// How many profiles a connection has.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_one`].
+pub async fn count(tx: &mut Tx, connection_id: &ConnectionId) -> Result<i64> {
+    tx.fetch_one(
+        "SELECT count(*) FROM profiles WHERE environment_id = $1 AND connection_id = $2",
+        &[(&tx.environment_id()).into(), connection_id.into()],
+    )
+    .await?
+    .next()
 }
 
 fn shape(new: SignIn, id: ProfileId) -> Profile {

@@ -9,7 +9,9 @@ use crate::base::failure::Failure;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::base::{Caller, Error, Result};
+use crate::db::Tx;
 use crate::model::connection::{self, Connection, ConnectionState, NewConnection, Policy};
+use crate::seal::Sealer;
 use crate::upstream::{Settings, oidc};
 
 /// What an administrator enters about an OpenID Connect provider; what is `None` stays as it is.
@@ -86,24 +88,92 @@ pub async fn create(
     new: NewConnection,
     change: Change,
 ) -> Result<Saved> {
-    let works_here = new.connection_type.oidc_kind().is_some();
-    let found = match &change.oidc {
-        Some(oidc) if works_here => inspect(app, oidc, None).await?,
-        _ => Found::default(),
-    };
-    let (notes, warnings) = (found.notes.clone(), found.warnings.clone());
+    let prepared = prepare(app, new, change).await?;
     let sealer = Arc::clone(&app.sealer);
-    let connection = app
-        .db
-        .write(caller, async move |tx| {
-            let created = connection::create(tx, &new).await?;
-            let changed = model_change(&created, &change, &found)?;
-            let id = created.id.as_str();
-            connection::change(tx, id, &sealer, changed).await?;
-            switch(tx, id, change.state).await
-        })
-        .await?;
-    Ok(Saved { connection, notes, warnings })
+    app.db.write(caller, async move |tx| prepared.store(tx, &sealer).await).await
+}
+
+/// A new connection that could work, as far as its identity provider says.
+#[derive(Debug)]
+pub struct Prepared {
+    new: NewConnection,
+    change: Change,
+    found: Found,
+}
+
+/// The part of [`create`] that asks the identity provider; [`Prepared::store`] is the other one.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it could not work, with the reason.
+pub async fn prepare(app: &App, new: NewConnection, change: Change) -> Result<Prepared> {
+    let works_here = new.connection_type.oidc_kind().is_some();
+    let found = if works_here { find_out(app, &change, None).await? } else { Found::default() };
+    Ok(Prepared { new, change, found })
+}
+
+impl Prepared {
+    /// Stores the connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`connection::create`] and [`connection::change`].
+    pub async fn store(&self, tx: &mut Tx, sealer: &Sealer) -> Result<Saved> {
+        let identity = connection::Identity::default();
+        let what = (&self.change, &self.found);
+        let connection = create_in(tx, sealer, (&identity, &self.new), what).await?;
+        let (notes, warnings) = (self.found.notes.clone(), self.found.warnings.clone());
+        Ok(Saved { connection, notes, warnings })
+    }
+}
+
+/// Finds out what a change needs to know: asks the identity provider, if the change names another
+/// one than is `known`. For a unit of work that saves more than this connection.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it could not work, with the reason.
+pub async fn find_out(app: &App, change: &Change, known: Option<&Settings>) -> Result<Found> {
+    match &change.oidc {
+        Some(oidc) => inspect(app, oidc, known).await,
+        None => Ok(Found::default()),
+    }
+}
+
+/// Creates a connection in a unit of work that saves more, after [`find_out`].
+///
+/// # Errors
+///
+/// As [`create`].
+pub async fn create_in(
+    tx: &mut Tx,
+    sealer: &Sealer,
+    (identity, new): (&connection::Identity, &NewConnection),
+    (change, found): (&Change, &Found),
+) -> Result<Connection> {
+    let created = connection::create_as(tx, identity, new).await?;
+    let changed = model_change(&created, change, found)?;
+    let id = created.id.as_str();
+    connection::change(tx, id, sealer, changed).await?;
+    switch(tx, id, change.state).await
+}
+
+/// Changes a connection in a unit of work that saves more, after [`find_out`]. Afterwards, what was
+/// fetched for it has to be forgotten.
+///
+/// # Errors
+///
+/// As [`update`].
+pub async fn update_in(
+    tx: &mut Tx,
+    sealer: &Sealer,
+    id: &str,
+    (change, found): (&Change, &Found),
+) -> Result<Connection> {
+    let current = connection::get(tx, id).await?;
+    let changed = model_change(&current, change, found)?;
+    connection::change(tx, id, sealer, changed).await?;
+    switch(tx, id, change.state).await
 }
 
 /// Changes a connection.
@@ -115,21 +185,13 @@ pub async fn create(
 pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Result<Saved> {
     let wanted = id.to_owned();
     let known = app.db.read(caller, async move |tx| connection::get(tx, &wanted).await).await?;
-    let found = match &change.oidc {
-        Some(oidc) => inspect(app, oidc, known.settings.as_ref()).await?,
-        None => Found::default(),
-    };
+    let found = find_out(app, &change, known.settings.as_ref()).await?;
     let (notes, warnings) = (found.notes.clone(), found.warnings.clone());
     let sealer = Arc::clone(&app.sealer);
     let id = id.to_owned();
     let connection = app
         .db
-        .write(caller, async move |tx| {
-            let current = connection::get(tx, &id).await?;
-            let changed = model_change(&current, &change, &found)?;
-            connection::change(tx, &id, &sealer, changed).await?;
-            switch(tx, &id, change.state).await
-        })
+        .write(caller, async move |tx| update_in(tx, &sealer, &id, (&change, &found)).await)
         .await?;
     app.upstream.forget(connection.id.as_str());
     Ok(Saved { connection, notes, warnings })
@@ -143,18 +205,13 @@ pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Res
 pub async fn promote_next_client_secret(app: &App, caller: &Caller, id: &str) -> Result<()> {
     let sealer = Arc::clone(&app.sealer);
     let id = id.to_owned();
-    let write = async move |tx: &mut crate::db::Tx| {
-        connection::promote_next_client_secret(tx, &id, &sealer).await
-    };
+    let write =
+        async move |tx: &mut Tx| connection::promote_next_client_secret(tx, &id, &sealer).await;
     app.db.write(caller, write).await.map(drop)
 }
 
 /// Switches the connection on or off, where that is asked for.
-async fn switch(
-    tx: &mut crate::db::Tx,
-    id: &str,
-    state: Option<ConnectionState>,
-) -> Result<Connection> {
+async fn switch(tx: &mut Tx, id: &str, state: Option<ConnectionState>) -> Result<Connection> {
     match state {
         None => connection::get(tx, id).await,
         Some(ConnectionState::Active) => connection::activate(tx, id).await,
@@ -168,10 +225,19 @@ async fn switch(
 
 /// What was found out about an input.
 #[derive(Debug, Default)]
-struct Found {
+pub struct Found {
     discovered: Option<Discovered>,
-    notes: Vec<String>,
-    warnings: Vec<String>,
+    /// What was changed of the input, each as one sentence.
+    pub notes: Vec<String>,
+    /// What the administrator should look at, each as one sentence.
+    pub warnings: Vec<String>,
+}
+
+impl Found {
+    /// The issuer that was found, if one was asked.
+    pub fn issuer(&self) -> Option<&str> {
+        self.discovered.as_ref().map(|found| found.issuer.as_str())
+    }
 }
 
 #[derive(Debug)]

@@ -2,11 +2,14 @@
 //!
 //! `UPDATE_DOCS=1 cargo test --test suite docs` writes the made ones anew.
 
+mod compatibility;
 mod configuration;
 mod coverage;
+mod deploy;
 mod doctor;
 mod failures;
 mod guide;
+mod manifest;
 mod names;
 mod openapi;
 

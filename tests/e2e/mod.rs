@@ -1,5 +1,6 @@
 //! The program itself with clients and identity providers that others wrote, and its death.
 
+mod backup;
 mod browser;
 mod canary;
 mod cli;
@@ -11,6 +12,8 @@ mod faults;
 mod fixtures;
 mod keys;
 mod logins;
+mod manifest;
+mod metrics;
 mod migrate;
 mod nodes;
 mod npm;
@@ -19,3 +22,8 @@ mod pooler;
 pub mod process;
 mod sdk;
 mod service;
+mod set;
+mod shutdown;
+mod support_bundle;
+mod tls;
+mod traces;

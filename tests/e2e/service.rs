@@ -135,6 +135,16 @@ impl Service {
         self.ready().await;
     }
 
+    /// Starts it again on another folder.
+    pub async fn use_data(&mut self, data: &Path) {
+        for (flag, value) in &mut self.settings {
+            if *flag == "--data" {
+                *value = data.display().to_string();
+            }
+        }
+        self.start_again().await;
+    }
+
     async fn ready(&self) {
         let patience = Instant::now() + Duration::from_secs(30);
         while Instant::now() < patience {
@@ -145,6 +155,15 @@ impl Service {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("it does not come up: {}", self.process.stderr());
+    }
+
+    /// The command that starts another node of the same service, at this address.
+    pub fn another(&self, listen: &str) -> Command {
+        let mut settings = self.settings.clone();
+        settings.retain(|(flag, _)| *flag != "--listen");
+        settings.push(("--listen", listen.to_owned()));
+        settings.push(("--base-url", self.application.base_url.to_string()));
+        serve(&self.folder, &settings)
     }
 
     /// A command with the settings of the service.

@@ -154,7 +154,7 @@ impl World {
         count.await.expect("a count")
     }
 
-    /// The log of an event, by its name: the data of all of them, oldest first.
+    /// The log of an event, by its name: the newest ten of them, newest first.
     pub async fn events(&self, name: &str) -> Vec<Value> {
         let answer = self.api("GET", &format!("/events?events={name}"), None).await;
         assert_eq!(answer.status, 200, "{}", answer.text());

@@ -3,13 +3,16 @@
 mod expect;
 
 mod authorize;
+mod back_channel;
 mod callback;
 mod claims;
 mod clocks;
 mod consent;
 mod groups;
 mod initiate;
+mod jwks;
 mod login;
+mod logout;
 mod outside;
 mod profile;
 mod redirect_uri;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 pub use kind::ConnectionType;
 
-use super::{audit, event};
+use super::{audit, event, given};
 use crate::base::id::{ConnectionId, EnvironmentId, OrganizationDomainId, OrganizationId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::{Secret, random_alphanumeric};
@@ -156,6 +156,16 @@ pub struct NewConnection {
     pub policy: Policy,
 }
 
+/// The ids of a new connection, where they are given; else they are made.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// Its id.
+    pub id: Option<ConnectionId>,
+    /// The part of its callback path that tells it from others, 16 to 64 characters of
+    /// `[A-Za-z0-9]`: it keeps the redirect URI that is registered at the identity provider.
+    pub external_key: Option<String>,
+}
+
 /// A change of what a connection is configured with; what is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
@@ -221,6 +231,16 @@ impl Connection {
         format!("/sso/oidc/{}/callback", self.external_key)
     }
 
+    /// The path to which its identity provider sends people back after they logged out there.
+    pub fn post_logout_path(&self) -> String {
+        format!("/sso/oidc/{}/logout/callback", self.external_key)
+    }
+
+    /// The path at which its identity provider says that it has logged somebody out.
+    pub fn idp_logout_path(&self) -> String {
+        format!("/sso/oidc/idp-logout/{}", self.external_key)
+    }
+
     /// Whether it has all that a sign-in needs.
     pub const fn is_configured(&self) -> bool {
         self.settings.is_some() && self.client_secret_sealed.is_some()
@@ -234,6 +254,19 @@ impl Connection {
 /// [`Error::NotFound`] if the organization is not there, [`Error::Invalid`] for a bad name or a type
 /// that does not work here.
 pub async fn create(tx: &mut Tx, new: &NewConnection) -> Result<Connection> {
+    create_as(tx, &Identity::default(), new).await
+}
+
+/// The same with ids that are given.
+///
+/// # Errors
+///
+/// As [`create`], and [`Error::Conflict`] if an id is taken, [`Error::Invalid`] if it is malformed.
+pub async fn create_as(
+    tx: &mut Tx,
+    identity: &Identity,
+    new: &NewConnection,
+) -> Result<Connection> {
     if email_rules(tx, &new.organization_id).await?.is_none() {
         return Err(Error::not_found("Organization", new.organization_id.as_str()));
     }
@@ -248,14 +281,21 @@ pub async fn create(tx: &mut Tx, new: &NewConnection) -> Result<Connection> {
             ),
         ));
     }
+    if let Some(id) = &identity.id {
+        given::check_free(tx, ("connections", "id"), id.as_str()).await?;
+    }
+    if let Some(key) = &identity.external_key {
+        check_external_key(key)?;
+        given::check_free(tx, ("connections", "external_key"), key).await?;
+    }
     let connection = Connection {
-        id: tx.new_id(),
+        id: identity.id.clone().unwrap_or_else(|| tx.new_id()),
         environment_id: tx.environment_id(),
         organization_id: new.organization_id.clone(),
         connection_type: new.connection_type,
         name: check_name(&new.name)?,
         state: ConnectionState::Draft,
-        external_key: random_alphanumeric(25),
+        external_key: identity.external_key.clone().unwrap_or_else(|| random_alphanumeric(25)),
         version: 1,
         settings: None,
         policy: new.policy.clone(),
@@ -538,6 +578,14 @@ pub struct ConnectionDomain {
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn domains(tx: &mut Tx, id: &OrganizationId) -> Result<Vec<ConnectionDomain>> {
     table::domains(tx, id).await
+}
+
+fn check_external_key(key: &str) -> Result<()> {
+    if (16..=64).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    let message = "An external key has 16 to 64 letters and digits.";
+    Err(Error::invalid("invalid_external_key", "external_key", message))
 }
 
 fn check_name(name: &str) -> Result<String> {

@@ -10,7 +10,7 @@ mod verification;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{environment, event};
+use super::{environment, event, given};
 use crate::base::id::{OrganizationDomainId, OrganizationId};
 use crate::base::secret::random_alphanumeric;
 use crate::base::time::Timestamp;
@@ -125,7 +125,24 @@ pub async fn create(
     domain: &str,
     verified: bool,
 ) -> Result<OrganizationDomain> {
-    let created = add(tx, organization_id, normalize(domain)?, verified).await?;
+    create_as(tx, None, (organization_id, domain, verified)).await
+}
+
+/// The same with an id that is given.
+///
+/// # Errors
+///
+/// As [`create`], and [`Error::Conflict`] if the id is taken.
+pub async fn create_as(
+    tx: &mut Tx,
+    id: Option<&OrganizationDomainId>,
+    (organization_id, domain, verified): (&OrganizationId, &str, bool),
+) -> Result<OrganizationDomain> {
+    if let Some(id) = id {
+        given::check_free(tx, ("organization_domains", "id"), id.as_str()).await?;
+    }
+    let id = id.cloned().unwrap_or_else(|| tx.new_id());
+    let created = add_as(tx, id, (organization_id, normalize(domain)?, verified)).await?;
     record_created(tx, &created).await?;
     Ok(created)
 }
@@ -136,6 +153,15 @@ pub(super) async fn add(
     organization_id: &OrganizationId,
     domain: String,
     verified: bool,
+) -> Result<OrganizationDomain> {
+    let id = tx.new_id();
+    add_as(tx, id, (organization_id, domain, verified)).await
+}
+
+async fn add_as(
+    tx: &mut Tx,
+    id: OrganizationDomainId,
+    (organization_id, domain, verified): (&OrganizationId, String, bool),
 ) -> Result<OrganizationDomain> {
     environment::lock(tx).await?;
     if table::list(tx, std::slice::from_ref(organization_id)).await?.len() >= MAX_PER_ORGANIZATION {
@@ -153,7 +179,7 @@ pub(super) async fn add(
     };
     let created = OrganizationDomain {
         object: "organization_domain",
-        id: tx.new_id(),
+        id,
         organization_id: organization_id.clone(),
         domain,
         state,

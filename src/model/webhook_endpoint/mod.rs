@@ -11,7 +11,7 @@ use serde_json::json;
 
 pub use table::{Due, find_due, lease, release};
 
-use super::{audit, environment, event, event_name};
+use super::{audit, environment, event, event_name, given};
 use crate::base::id::{EnvironmentId, WebhookEndpointId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::Secret;
@@ -95,6 +95,15 @@ pub struct NewWebhookEndpoint {
     pub events: Vec<String>,
 }
 
+/// What of a new endpoint is given; else it is made.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// Its id.
+    pub id: Option<WebhookEndpointId>,
+    /// Its secret, 16 to 256 bytes.
+    pub secret: Option<Secret>,
+}
+
 /// A change; what is `None` stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
@@ -139,6 +148,19 @@ pub async fn create(
     sealer: &Sealer,
     new: &NewWebhookEndpoint,
 ) -> Result<WebhookEndpoint> {
+    create_as(tx, sealer, (&Identity::default(), new)).await
+}
+
+/// The same with an id and a secret that are given.
+///
+/// # Errors
+///
+/// As [`create`], and [`Error::Conflict`] if the id is taken, [`Error::Invalid`] for a bad secret.
+pub async fn create_as(
+    tx: &mut Tx,
+    sealer: &Sealer,
+    (identity, new): (&Identity, &NewWebhookEndpoint),
+) -> Result<WebhookEndpoint> {
     environment::lock(tx).await?;
     check_url(&new.endpoint_url)?;
     check_events(&new.events)?;
@@ -147,8 +169,14 @@ pub async fn create(
             format!("An environment has at most {MAX_PER_ENVIRONMENT} webhook endpoints.");
         return Err(Error::conflict("too_many_webhook_endpoints", message));
     }
-    let id: WebhookEndpointId = tx.new_id();
-    let secret = Secret::random("whsec_");
+    if let Some(id) = &identity.id {
+        given::check_free(tx, ("webhook_endpoints", "id"), id.as_str()).await?;
+    }
+    let id: WebhookEndpointId = identity.id.clone().unwrap_or_else(|| tx.new_id());
+    let secret = match &identity.secret {
+        Some(secret) => check_secret(secret)?.clone(),
+        None => Secret::random("whsec_"),
+    };
     let environment_id = tx.environment_id();
     let endpoint = WebhookEndpoint {
         secret_sealed: sealer.seal(place(&id, &environment_id), secret.expose().as_bytes())?,
@@ -227,8 +255,21 @@ pub async fn rotate_secret(
     sealer: &Sealer,
     id: &WebhookEndpointId,
 ) -> Result<WebhookEndpoint> {
+    set_secret(tx, sealer, (id, &Secret::random("whsec_"))).await
+}
+
+/// The same with a secret that is given: one that the receiver knows already.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if it is not there, [`Error::Invalid`] for a bad secret.
+pub async fn set_secret(
+    tx: &mut Tx,
+    sealer: &Sealer,
+    (id, secret): (&WebhookEndpointId, &Secret),
+) -> Result<WebhookEndpoint> {
     let mut endpoint = get(tx, id).await?;
-    let secret = Secret::random("whsec_");
+    check_secret(secret)?;
     let here = place(&endpoint.id, &endpoint.environment_id);
     endpoint.secret_sealed = sealer.seal(here, secret.expose().as_bytes())?;
     endpoint.updated_at = tx.now();
@@ -374,6 +415,15 @@ pub async fn disable(tx: &mut Tx, id: &WebhookEndpointId, reason: &str) -> Resul
         "updated_at": endpoint.updated_at,
     });
     event::record(tx, "webhook_endpoint.disabled", None, &data).await
+}
+
+fn check_secret(secret: &Secret) -> Result<&Secret> {
+    let text = secret.expose();
+    if (16..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(secret);
+    }
+    let message = "A webhook secret has 16 to 256 printable ASCII characters.";
+    Err(Error::invalid("invalid_secret", "secret", message))
 }
 
 fn check_url(text: &str) -> Result<()> {
