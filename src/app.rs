@@ -114,12 +114,7 @@ impl App {
         let nobody = Caller::anonymous();
         db.read(&nobody, async |tx| installation::check_whole(tx).await).await?;
         let key_id = db.read(&nobody, async |tx| installation::key_id(tx).await).await?;
-        let sealer = match (&config.keys, &config.keys_command) {
-            (Some(text), _) => Sealer::from_text(text),
-            (None, Some(command)) => Sealer::from_command(command).await,
-            (None, None) => Sealer::from_file(&config.data.join(KEY_FILE), key_id.as_deref()),
-        };
-        let sealer = Arc::new(sealer.map_err(Error::internal)?);
+        let sealer = Arc::new(sealer(&config, key_id.as_deref())?);
         let check = Arc::clone(&sealer);
         db.write(&nobody, async move |tx| installation::check_keys(tx, &check).await).await?;
         let dns = Dns::new(&config.dns_resolver, dns::DEADLINE);
@@ -152,6 +147,21 @@ impl App {
     pub fn callback_uri(&self, connection: &Connection) -> String {
         self.url(&connection.callback_path())
     }
+}
+
+/// The sealing keys, from where the settings say. A key file is made if there is none, unless
+/// something was `sealed_with` a key before.
+///
+/// # Errors
+///
+/// [`Error::Internal`] with what is wrong with them.
+pub fn sealer(config: &Config, sealed_with: Option<&str>) -> Result<Sealer> {
+    let sealer = match (&config.keys, &config.keys_command) {
+        (Some(text), _) => Sealer::from_text(text),
+        (None, Some(command)) => Sealer::from_command(command),
+        (None, None) => Sealer::from_file(&config.data.join(KEY_FILE), sealed_with),
+    };
+    sealer.map_err(Error::internal)
 }
 
 /// A setting as the database room has it.

@@ -106,6 +106,33 @@ pub const COLUMNS: &[Column] = &[
         rows: "status = 'in_progress' AND memory_sealed IS NOT NULL",
     },
     Column {
+        table: "signing_keys",
+        key: &["id"],
+        row: "id",
+        environment: Some("environment_id"),
+        column: "private_key_sealed",
+        place: "private_key",
+        rows: "1 = 1",
+    },
+    Column {
+        table: "id_tokens",
+        key: &["profile_id"],
+        row: "sso_session_id",
+        environment: Some("environment_id"),
+        column: "token_sealed",
+        place: "token",
+        rows: "1 = 1",
+    },
+    Column {
+        table: "idempotency_keys",
+        key: &["environment_id", "key_hash"],
+        row: "key_hash",
+        environment: Some("environment_id"),
+        column: "answer_sealed",
+        place: "answer_sealed",
+        rows: "1 = 1",
+    },
+    Column {
         table: "installation",
         key: &["name"],
         row: "name",
@@ -181,13 +208,13 @@ impl Sealer {
         if keys.is_empty() { Err(KeyError::None) } else { Ok(Self { keys }) }
     }
 
-    /// Runs a command that prints the keys, by `sh -c`; what it says on standard error is shown as it
-    /// is.
+    /// Runs a command that prints the keys, by `sh -c`, and waits for it; what it says on standard
+    /// error is shown as it is.
     ///
     /// # Errors
     ///
     /// [`KeyError`] if it fails, takes longer than 30 seconds, or prints no keys.
-    pub async fn from_command(command: &str) -> Result<Self, KeyError> {
+    pub fn from_command(command: &str) -> Result<Self, KeyError> {
         let failed = |error: std::io::Error| KeyError::Command(format!("does not run: {error}"));
         let mut shell = Command::new("sh");
         shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -201,7 +228,7 @@ impl Sealer {
                 let _ = child.kill();
                 return Err(KeyError::Command("does not end".to_owned()));
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            std::thread::sleep(Duration::from_millis(10));
         };
         if !status.success() {
             return Err(KeyError::Command(format!("failed: {status}")));
@@ -403,11 +430,11 @@ mod tests {
         assert!(error.chain().contains("connections.comment holds no sealed values"));
     }
 
-    #[tokio::test]
-    async fn a_command_prints_the_keys_or_nothing_starts() {
+    #[test]
+    fn a_command_prints_the_keys_or_nothing_starts() {
         let (old, new) = (Secret::random(""), Secret::random(""));
         let command = format!("printf '%s\\n%s\\n' {} {}", new.expose(), old.expose());
-        let keys = Sealer::from_command(&command).await.unwrap();
+        let keys = Sealer::from_command(&command).unwrap();
         assert_eq!(keys.newest(), Sealer::from_text(&new).unwrap().newest());
         assert_eq!(keys.key_ids().count(), 2);
         for (command, problem) in [
@@ -415,7 +442,7 @@ mod tests {
             ("true", "there is no sealing key"),
             ("echo short", "key number 1"),
         ] {
-            let error = Sealer::from_command(command).await.unwrap_err().to_string();
+            let error = Sealer::from_command(command).unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");
         }
     }

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::app::{KEY_FILE, make_directory};
+use crate::app::{make_directory, sealer};
 use crate::base::time::{Clock, Timestamp};
 use crate::base::{Error, Result};
 use crate::config::{Config, Database};
 use crate::db::copy::{self, Incoming};
 use crate::model::installation;
-use crate::seal::Sealer;
 
 /// A backup that was made.
 #[derive(Debug, Serialize)]
@@ -60,11 +59,7 @@ pub fn restore(config: &Config, from: &Path, replace: bool, clock: Clock) -> Res
     let incoming = Incoming::read(from, place, clock)?;
     let key_id = incoming.run(async |tx| installation::key_id(tx).await)?;
     if let Some(key_id) = &key_id {
-        let sealer = match &config.keys {
-            Some(text) => Sealer::from_text(text),
-            None => Sealer::from_file(&config.data.join(KEY_FILE), Some(key_id)),
-        };
-        let sealer = sealer.map_err(Error::internal)?;
+        let sealer = sealer(config, Some(key_id))?;
         incoming.run(async |tx| installation::check_keys(tx, &sealer).await)?;
     }
     incoming.run(async |tx| installation::end_what_was_under_way(tx).await)?;
