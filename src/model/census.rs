@@ -104,7 +104,7 @@ pub async fn deliveries(tx: &mut Tx) -> Result<Vec<Count>> {
 
 async fn kinds(tx: &mut Tx, sql: &str, params: &[Param<'_>]) -> Result<Vec<Count>> {
     let rows = tx.fetch_all(sql, params).await?;
-    let count = |mut row: Row| {
+    let count = |mut row: Row| -> Result<Count> {
         let (state, kind): (String, String) = (row.next()?, row.next()?);
         let of = if kind.is_empty() { state } else { format!("{state} {kind}") };
         Ok(Count { of, count: row.next()? })
@@ -123,7 +123,7 @@ pub async fn connections(tx: &mut Tx, limit: i64) -> Result<Vec<ConnectionState>
                FROM connections ORDER BY id DESC LIMIT $1";
     let rows = tx.fetch_all(sql, &[limit.into()]).await?;
     rows.into_iter()
-        .map(|mut row| {
+        .map(|mut row| -> Result<ConnectionState> {
             let (id, environment_id) = (row.next()?, row.next()?);
             let (connection_type, state, created_at) = (row.next()?, row.next()?, row.next()?);
             let configured: i64 = row.next()?;
@@ -148,6 +148,8 @@ pub async fn connections(tx: &mut Tx, limit: i64) -> Result<Vec<ConnectionState>
 pub async fn migrations(tx: &mut Tx) -> Result<Vec<Migration>> {
     let sql = "SELECT version, applied_at FROM schema_migrations ORDER BY version";
     let rows = tx.fetch_all(sql, &[]).await?;
-    let migration = |mut row: Row| Ok(Migration { version: row.next()?, applied_at: row.next()? });
+    let migration = |mut row: Row| -> Result<Migration> {
+        Ok(Migration { version: row.next()?, applied_at: row.next()? })
+    };
     rows.into_iter().map(migration).collect()
 }
