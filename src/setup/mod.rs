@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 use crate::app::App;
 use crate::base::failure::Failure;
 use crate::base::secret::Secret;
+use crate::base::time::Timestamp;
 use crate::base::{Caller, Error, Result};
+use crate::db::Tx;
 use crate::model::connection::{self, Connection, ConnectionState, NewConnection, Policy};
 use crate::seal::Sealer;
 use crate::upstream::{Settings, oidc};
@@ -25,6 +27,26 @@ pub struct Oidc {
     pub discovery_endpoint: Option<String>,
     /// Members of [`oidc::Settings`] that differ from their defaults.
     pub more: Map<String, Value>,
+}
+
+impl Oidc {
+    /// With the day on which the present secret ends; an empty text: nobody knows it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for `client_secret_expires_at`, if it is no day.
+    pub fn with_last_day(mut self, day: &str) -> Result<Self> {
+        let field = "client_secret_expires_at";
+        let moment = match day {
+            "" => Value::Null,
+            day => {
+                let refuse = || Error::invalid("invalid_day", field, "This is no day.");
+                Timestamp::parse_day(day).ok_or_else(refuse)?.to_string().into()
+            }
+        };
+        self.more.insert(field.to_owned(), moment);
+        Ok(self)
+    }
 }
 
 /// A change of a connection; what is `None` stays as it is.
@@ -66,67 +88,48 @@ pub async fn create(
     new: NewConnection,
     change: Change,
 ) -> Result<Saved> {
-    let works_here = new.connection_type.oidc_kind().is_some();
-    let found = if works_here { find_out(app, &change, None).await? } else { Found::default() };
-    let (notes, warnings) = (found.notes.clone(), found.warnings.clone());
+    let prepared = prepare(app, new, change).await?;
     let sealer = Arc::clone(&app.sealer);
-    let identity = connection::Identity::default();
-    let connection = app
-        .db
-        .write(caller, async move |tx| {
-            create_in(tx, &sealer, (&identity, &new), (&change, &found)).await
-        })
-        .await?;
-    Ok(Saved { connection, notes, warnings })
+    app.db.write(caller, async move |tx| prepared.store(tx, &sealer).await).await
 }
 
-/// Finds out what a change needs to know: asks the identity provider, if the change names another
-/// one than is `known`. For a unit of work that saves more than this connection.
+/// A new connection that could work, as far as its identity provider says.
+#[derive(Debug)]
+pub struct Prepared {
+    new: NewConnection,
+    change: Change,
+    found: Found,
+}
+
+/// The part of [`create`] that asks the identity provider; [`Prepared::store`] is the other one.
 ///
 /// # Errors
 ///
 /// [`Error::Invalid`] if it could not work, with the reason.
-pub async fn find_out(app: &App, change: &Change, known: Option<&Settings>) -> Result<Found> {
-    match &change.oidc {
-        Some(oidc) => inspect(app, oidc, known).await,
-        None => Ok(Found::default()),
+pub async fn prepare(app: &App, new: NewConnection, change: Change) -> Result<Prepared> {
+    let works_here = new.connection_type.oidc_kind().is_some();
+    let found = match &change.oidc {
+        Some(oidc) if works_here => inspect(app, oidc, None).await?,
+        _ => Found::default(),
+    };
+    Ok(Prepared { new, change, found })
+}
+
+impl Prepared {
+    /// Stores the connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`connection::create`] and [`connection::change`].
+    pub async fn store(&self, tx: &mut Tx, sealer: &Sealer) -> Result<Saved> {
+        let created = connection::create(tx, &self.new).await?;
+        let changed = model_change(&created, &self.change, &self.found)?;
+        let id = created.id.as_str();
+        connection::change(tx, id, sealer, changed).await?;
+        let connection = switch(tx, id, self.change.state).await?;
+        let (notes, warnings) = (self.found.notes.clone(), self.found.warnings.clone());
+        Ok(Saved { connection, notes, warnings })
     }
-}
-
-/// Creates a connection in a unit of work that saves more, after [`find_out`].
-///
-/// # Errors
-///
-/// As [`create`].
-pub async fn create_in(
-    tx: &mut crate::db::Tx,
-    sealer: &Sealer,
-    (identity, new): (&connection::Identity, &NewConnection),
-    (change, found): (&Change, &Found),
-) -> Result<Connection> {
-    let created = connection::create_as(tx, identity, new).await?;
-    let changed = model_change(&created, change, found)?;
-    let id = created.id.as_str();
-    connection::change(tx, id, sealer, changed).await?;
-    switch(tx, id, change.state).await
-}
-
-/// Changes a connection in a unit of work that saves more, after [`find_out`]. Afterwards, what was
-/// fetched for it has to be forgotten.
-///
-/// # Errors
-///
-/// As [`update`].
-pub async fn update_in(
-    tx: &mut crate::db::Tx,
-    sealer: &Sealer,
-    id: &str,
-    (change, found): (&Change, &Found),
-) -> Result<Connection> {
-    let current = connection::get(tx, id).await?;
-    let changed = model_change(&current, change, found)?;
-    connection::change(tx, id, sealer, changed).await?;
-    switch(tx, id, change.state).await
 }
 
 /// Changes a connection.
@@ -158,18 +161,13 @@ pub async fn update(app: &App, caller: &Caller, id: &str, change: Change) -> Res
 pub async fn promote_next_client_secret(app: &App, caller: &Caller, id: &str) -> Result<()> {
     let sealer = Arc::clone(&app.sealer);
     let id = id.to_owned();
-    let write = async move |tx: &mut crate::db::Tx| {
-        connection::promote_next_client_secret(tx, &id, &sealer).await
-    };
+    let write =
+        async move |tx: &mut Tx| connection::promote_next_client_secret(tx, &id, &sealer).await;
     app.db.write(caller, write).await.map(drop)
 }
 
 /// Switches the connection on or off, where that is asked for.
-async fn switch(
-    tx: &mut crate::db::Tx,
-    id: &str,
-    state: Option<ConnectionState>,
-) -> Result<Connection> {
+async fn switch(tx: &mut Tx, id: &str, state: Option<ConnectionState>) -> Result<Connection> {
     match state {
         None => connection::get(tx, id).await,
         Some(ConnectionState::Active) => connection::activate(tx, id).await,
@@ -203,6 +201,56 @@ struct Discovered {
     discovery_endpoint: String,
     issuer: String,
     signing_algorithm: Value,
+}
+
+/// Finds out what a change needs to know: asks the identity provider, if the change names another
+/// one than is `known`. For a unit of work that saves more than this connection.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it could not work, with the reason.
+pub async fn find_out(app: &App, change: &Change, known: Option<&Settings>) -> Result<Found> {
+    match &change.oidc {
+        Some(oidc) => inspect(app, oidc, known).await,
+        None => Ok(Found::default()),
+    }
+}
+
+/// Creates a connection, with ids that may be given, in a unit of work that saves more, after
+/// [`find_out`].
+///
+/// # Errors
+///
+/// As [`create`] and [`connection::create_as`].
+pub async fn create_in(
+    tx: &mut Tx,
+    sealer: &Sealer,
+    (identity, new): (&connection::Identity, &NewConnection),
+    (change, found): (&Change, &Found),
+) -> Result<Connection> {
+    let created = connection::create_as(tx, identity, new).await?;
+    let changed = model_change(&created, change, found)?;
+    let id = created.id.as_str();
+    connection::change(tx, id, sealer, changed).await?;
+    switch(tx, id, change.state).await
+}
+
+/// Changes a connection in a unit of work that saves more, after [`find_out`]. Afterwards, what was
+/// fetched for it has to be forgotten.
+///
+/// # Errors
+///
+/// As [`update`].
+pub async fn update_in(
+    tx: &mut Tx,
+    sealer: &Sealer,
+    id: &str,
+    (change, found): (&Change, &Found),
+) -> Result<Connection> {
+    let current = connection::get(tx, id).await?;
+    let changed = model_change(&current, change, found)?;
+    connection::change(tx, id, sealer, changed).await?;
+    switch(tx, id, change.state).await
 }
 
 /// Asks the identity provider, if the input names another one than before.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{connection, environment, event, field, given, organization_domain};
+use super::{connection, environment, event, field, organization_domain};
 use crate::base::id::OrganizationId;
 use crate::base::page::{Page, PageRequest};
 use crate::base::time::Timestamp;
@@ -136,7 +136,7 @@ pub async fn create_as(
 ) -> Result<Organization> {
     environment::lock(tx).await?;
     if let Some(id) = id {
-        given::check_free(tx, ("organizations", "id"), id.as_str()).await?;
+        super::given::check_free(tx, ("organizations", "id"), id.as_str()).await?;
     }
     let mut metadata = Metadata::new();
     rules::apply(&mut metadata, new.metadata.as_ref())?;
