@@ -166,7 +166,11 @@ pub struct Imported {
 ///
 /// [`Error::Conflict`] if that `sub` has another id here, or the id is taken; [`Error::Invalid`] if
 /// a member is empty or too long.
-pub async fn import(tx: &mut Tx, connection: &super::connection::Connection, imported: &Imported) -> Result<()> {
+pub async fn import(
+    tx: &mut Tx,
+    connection: &super::connection::Connection,
+    imported: &Imported,
+) -> Result<()> {
     let fits = |text: &str| (1..=1024).contains(&text.len()) && !text.chars().any(char::is_control);
     if !fits(&imported.idp_id) || !fits(&imported.email) {
         let message =
