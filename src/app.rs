@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::base::rate::Limiter;
-use crate::base::secret::Secret;
+use crate::base::secret::{Secret, random_alphanumeric};
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
-use crate::config::{Config, Database};
+use crate::config::{self, Config, Database};
 use crate::db::{Db, Location};
 use crate::dns::{self, Dns};
 use crate::model::administrator::link;
@@ -21,6 +22,59 @@ use crate::upstream::Upstream;
 pub const KEY_FILE: &str = "vestibule.key";
 /// How often one connection may be examined in a minute.
 const DOCTOR_PER_MINUTE: u32 = 20;
+
+/// How often something may be done in a minute, as this node counts it and others tell it.
+#[derive(Debug)]
+pub struct Limits {
+    /// Requests of one address.
+    pub address: Limiter,
+    /// Requests of the REST API with one API key.
+    pub api_key: Limiter,
+    /// Logins that begin on one connection.
+    pub authorize: Limiter,
+    /// Organizations that are deleted with one API key.
+    pub delete_organization: Limiter,
+    /// Wrong API keys and client secrets of one address.
+    pub guesses: Limiter,
+    /// Logout tokens that the identity provider of one connection sends.
+    pub logout: Limiter,
+    node: String,
+    is_silent: AtomicBool,
+}
+
+impl Limits {
+    /// Nothing is counted yet.
+    pub fn new(settings: &config::Limits) -> Self {
+        let deletions = settings.delete_organization_per_minute;
+        Self {
+            address: Limiter::new("address", settings.address_per_minute),
+            api_key: Limiter::new("api_key", settings.api_key_per_minute),
+            authorize: Limiter::new("authorize", settings.authorize_per_minute),
+            delete_organization: Limiter::new("delete_organization", deletions),
+            guesses: Limiter::new("guesses", settings.guesses_per_minute),
+            logout: Limiter::new("logout", settings.authorize_per_minute),
+            node: random_alphanumeric(20),
+            is_silent: AtomicBool::new(true),
+        }
+    }
+
+    /// What all nodes count together.
+    pub fn shared(&self) -> [&Limiter; 6] {
+        let Self { address, api_key, authorize, delete_organization, guesses, logout, .. } = self;
+        [address, api_key, authorize, delete_organization, guesses, logout]
+    }
+
+    /// How this node calls itself when it tells others what it has counted: random, another one at
+    /// each start.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Notes whether this node has nothing to tell others; returns what was noted before.
+    pub fn set_silent(&self, is_silent: bool) -> bool {
+        self.is_silent.swap(is_silent, Ordering::Relaxed)
+    }
+}
 
 /// Everything that outlives a request. A clone is another handle to the same.
 #[derive(Clone, Debug)]
@@ -37,8 +91,10 @@ pub struct App {
     pub upstream: Upstream,
     /// TXT records.
     pub dns: Dns,
-    /// How many logins may begin on one connection.
-    pub authorize_rate: Arc<Limiter>,
+    /// How often something may be done in a minute.
+    pub limits: Arc<Limits>,
+    /// Whether the service was asked to stop: then it is not ready for more.
+    pub stopping: Arc<AtomicBool>,
     /// How often one connection may be examined, so that nobody hammers an identity provider by us.
     pub doctor_rate: Arc<Limiter>,
 }
@@ -53,22 +109,21 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> Result<Self> {
         make_directory(&config.data)?;
         let outbound = Outbound::new(&config.outbound).map_err(Error::internal)?;
-        let location = match &config.database {
-            Database::Sqlite(path) => Location::Sqlite(path.clone()),
-            Database::Postgres(url) => Location::Postgres(url.expose().to_owned()),
-        };
+        let location = location(&config.database);
         let db = Db::open(&location, clock.clone()).await?;
         let nobody = Caller::anonymous();
+        db.read(&nobody, async |tx| installation::check_whole(tx).await).await?;
         let key_id = db.read(&nobody, async |tx| installation::key_id(tx).await).await?;
-        let sealer = match &config.keys {
-            Some(text) => Sealer::from_text(text),
-            None => Sealer::from_file(&config.data.join(KEY_FILE), key_id.as_deref()),
+        let sealer = match (&config.keys, &config.keys_command) {
+            (Some(text), _) => Sealer::from_text(text),
+            (None, Some(command)) => Sealer::from_command(command).await,
+            (None, None) => Sealer::from_file(&config.data.join(KEY_FILE), key_id.as_deref()),
         };
         let sealer = Arc::new(sealer.map_err(Error::internal)?);
         let check = Arc::clone(&sealer);
         db.write(&nobody, async move |tx| installation::check_keys(tx, &check).await).await?;
         let dns = Dns::new(&config.dns_resolver, dns::DEADLINE);
-        let limiter = Limiter::new(config.authorize_per_minute);
+        let limits = Limits::new(&config.limits);
         Ok(Self {
             config: Arc::new(config),
             db,
@@ -76,8 +131,9 @@ impl App {
             clock,
             sealer,
             dns,
-            authorize_rate: Arc::new(limiter),
-            doctor_rate: Arc::new(Limiter::new(DOCTOR_PER_MINUTE)),
+            limits: Arc::new(limits),
+            doctor_rate: Arc::new(Limiter::new("doctor", DOCTOR_PER_MINUTE)),
+            stopping: Arc::default(),
         })
     }
 
@@ -98,8 +154,20 @@ impl App {
     }
 }
 
+/// A setting as the database room has it.
+pub fn location(database: &Database) -> Location {
+    match database {
+        Database::Sqlite(path) => Location::Sqlite(path.clone()),
+        Database::Postgres(url) => Location::Postgres(url.expose().to_owned()),
+    }
+}
+
 /// Makes the data directory, for the owner alone.
-fn make_directory(path: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// [`Error::Internal`], naming the directory.
+pub fn make_directory(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|error| {

@@ -53,7 +53,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         secret: false,
         doc: "The URL under which browsers and applications reach the service, without a path. \
-              Default: http:// and the listen address.",
+              Default: http:// (https:// with tls.certificate) and the listen address.",
     },
     Setting {
         name: "listen",
@@ -82,6 +82,13 @@ pub const SETTINGS: &[Setting] = &[
               newest first. Default: vestibule.key in the data directory.",
     },
     Setting {
+        name: "keys_command",
+        default: "",
+        secret: false,
+        doc: "A command that prints the keys, run by sh at each start, instead of `keys` or the key \
+              file: the client of a key store, say.",
+    },
+    Setting {
         name: "log.level",
         default: "info",
         secret: false,
@@ -92,6 +99,46 @@ pub const SETTINGS: &[Setting] = &[
         default: "text",
         secret: false,
         doc: "How it is logged: text or json.",
+    },
+    Setting {
+        name: "log.requests",
+        default: "true",
+        secret: false,
+        doc: "Whether each request leaves a line in the log: true or false.",
+    },
+    Setting {
+        name: "metrics.listen",
+        default: "",
+        secret: false,
+        doc: "The address and port where /metrics answers Prometheus, such as 127.0.0.1:9090. It \
+              asks for no password: keep it inside. Default: nowhere.",
+    },
+    Setting {
+        name: "traces.endpoint",
+        default: "",
+        secret: false,
+        doc: "Where traces are sent, as OTLP over HTTP in JSON, such as \
+              http://127.0.0.1:4318/v1/traces. Default: nowhere.",
+    },
+    Setting {
+        name: "tls.certificate",
+        default: "",
+        secret: false,
+        doc: "A PEM file with the certificate of the service and those between it and its \
+              authority. With it the service speaks TLS itself. Read again when it changes.",
+    },
+    Setting {
+        name: "tls.key",
+        default: "",
+        secret: false,
+        doc: "A PEM file with the private key of the certificate.",
+    },
+    Setting {
+        name: "shutdown.delay_s",
+        default: "0",
+        secret: false,
+        doc: "How many seconds the service goes on serving after it was asked to stop, while \
+              /readyz says 503, so that a load balancer sends no more.",
     },
     Setting {
         name: "outbound.allow",
@@ -121,10 +168,38 @@ pub const SETTINGS: &[Setting] = &[
         doc: "Addresses or CIDRs of reverse proxies whose X-Forwarded-For is believed.",
     },
     Setting {
+        name: "limits.address_per_minute",
+        default: "6000",
+        secret: false,
+        doc: "How many requests one address (IPv6: one /64) may send in a minute; 0: any number. \
+              Requests from the machine itself are not counted. Behind a proxy, set \
+              `trusted_proxies`, or all requests come from one address.",
+    },
+    Setting {
+        name: "limits.api_key_per_minute",
+        default: "6000",
+        secret: false,
+        doc: "How many requests of the REST API one API key may send in a minute; 0: any number.",
+    },
+    Setting {
         name: "limits.authorize_per_minute",
         default: "1000",
         secret: false,
-        doc: "How many logins may begin on one connection in a minute, on each node; 0: any number.",
+        doc: "How many logins may begin on one connection in a minute, and how many logout tokens its \
+              identity provider may send; 0: any number.",
+    },
+    Setting {
+        name: "limits.delete_organization_per_minute",
+        default: "50",
+        secret: false,
+        doc: "How many organizations one API key may delete in a minute; 0: any number.",
+    },
+    Setting {
+        name: "limits.guesses_per_minute",
+        default: "60",
+        secret: false,
+        doc: "How many wrong API keys and client secrets one address may send in a minute before \
+              it is refused unheard; 0: any number. The machine itself is not counted.",
     },
     Setting {
         name: "retention.sso_sessions_days",
@@ -199,6 +274,11 @@ pub enum ConfigError {
         /// Why.
         problem: String,
     },
+}
+
+/// The operating system and the processor that this program was built for.
+pub fn platform() -> String {
+    format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)
 }
 
 /// Whether a variable of the environment is meant for us.
@@ -314,6 +394,10 @@ impl Sources {
         }
     }
 
+    fn number(&self, name: &'static str) -> Result<u32, ConfigError> {
+        self.text(name).parse().map_err(|_| self.malformed(name, "is a number"))
+    }
+
     fn path(&self, name: &'static str) -> Option<PathBuf> {
         Some(self.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from)
     }
@@ -363,18 +447,30 @@ pub struct Config {
     pub database: Database,
     /// The sealing keys, if they are not in the key file.
     pub keys: Option<Secret>,
+    /// A command that prints them.
+    pub keys_command: Option<String>,
     /// How much is logged.
     pub log_level: tracing::Level,
     /// Whether logs are JSON.
     pub log_json: bool,
+    /// Whether each request leaves a line in the log.
+    pub log_requests: bool,
+    /// Where `/metrics` is served, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where traces are sent, if anywhere.
+    pub traces_endpoint: Option<Url>,
+    /// The files of the service's own TLS; `None`: it speaks plain HTTP.
+    pub tls: Option<Tls>,
+    /// How long the service goes on after it was asked to stop, in seconds.
+    pub shutdown_delay_s: u64,
     /// How far the outbound HTTP client may go.
     pub outbound: Outbound,
     /// Whom to ask for TXT records; none: the system's servers.
     pub dns_resolver: Vec<SocketAddr>,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Range>,
-    /// How many logins may begin on one connection in a minute; 0: any number.
-    pub authorize_per_minute: u32,
+    /// How often something may be done in a minute.
+    pub limits: Limits,
     /// How many days the traces of logins are kept.
     pub sso_session_retention_days: i64,
     /// How many days events are kept.
@@ -390,6 +486,54 @@ pub enum Database {
     Sqlite(PathBuf),
     /// PostgreSQL, by this URL, which may hold a password.
     Postgres(Secret),
+}
+
+impl Database {
+    /// Reads a URL: `postgres://…` or `sqlite://PATH`.
+    pub fn parse(url: &str) -> Option<Self> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Some(Self::Postgres(Secret::new(url)));
+        }
+        let path = url.strip_prefix("sqlite://").filter(|path| !path.is_empty())?;
+        Some(Self::Sqlite(path.into()))
+    }
+}
+
+/// How often something may be done in a minute; 0: any number of times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests of one address.
+    pub address_per_minute: u32,
+    /// Requests of the REST API with one API key.
+    pub api_key_per_minute: u32,
+    /// Logins that begin on one connection.
+    pub authorize_per_minute: u32,
+    /// Organizations that are deleted with one API key.
+    pub delete_organization_per_minute: u32,
+    /// Wrong API keys and client secrets of one address.
+    pub guesses_per_minute: u32,
+}
+
+impl Default for Limits {
+    /// As if nobody set any.
+    fn default() -> Self {
+        Self {
+            address_per_minute: 6000,
+            api_key_per_minute: 6000,
+            authorize_per_minute: 1000,
+            delete_organization_per_minute: 50,
+            guesses_per_minute: 60,
+        }
+    }
+}
+
+/// The files of the service's own TLS.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Certificates in PEM, the service's own first.
+    pub certificate: PathBuf,
+    /// Its private key in PEM.
+    pub key: PathBuf,
 }
 
 /// How far the outbound HTTP client may go.
@@ -420,6 +564,7 @@ impl Config {
             database: database(sources, &data)?,
             data,
             keys: Some(sources.text("keys")).filter(|text| !text.is_empty()).map(Secret::new),
+            keys_command: keys_command(sources)?,
             log_level: sources.text("log.level").parse().map_err(|_| {
                 sources.malformed("log.level", "is error, warn, info, debug or trace")
             })?,
@@ -427,6 +572,36 @@ impl Config {
                 "json" => true,
                 "text" => false,
                 _ => return Err(sources.malformed("log.format", "is text or json")),
+            },
+            log_requests: match sources.text("log.requests") {
+                "true" => true,
+                "false" => false,
+                _ => return Err(sources.malformed("log.requests", "is true or false")),
+            },
+            metrics_listen: match sources.text("metrics.listen") {
+                "" => None,
+                text => Some(text.parse().map_err(|_| {
+                    let problem = "is an IP address and a port, such as 127.0.0.1:9090";
+                    sources.malformed("metrics.listen", problem)
+                })?),
+            },
+            traces_endpoint: match sources.text("traces.endpoint") {
+                "" => None,
+                text => match Url::parse(text) {
+                    Ok(url) if matches!(url.scheme(), "http" | "https") => Some(url),
+                    _ => {
+                        let problem = "is a URL that begins with http:// or https://";
+                        return Err(sources.malformed("traces.endpoint", problem));
+                    }
+                },
+            },
+            tls: tls(sources)?,
+            shutdown_delay_s: match sources.text("shutdown.delay_s").parse() {
+                Ok(seconds @ 0..=600) => seconds,
+                _ => {
+                    let problem = "is a number of seconds, 0 to 600";
+                    return Err(sources.malformed("shutdown.delay_s", problem));
+                }
             },
             outbound: Outbound {
                 allow: sources.list("outbound.allow"),
@@ -448,10 +623,14 @@ impl Config {
                 .ok_or_else(|| {
                     sources.malformed("trusted_proxies", "is a list of addresses or CIDRs")
                 })?,
-            authorize_per_minute: sources
-                .text("limits.authorize_per_minute")
-                .parse()
-                .map_err(|_| sources.malformed("limits.authorize_per_minute", "is a number"))?,
+            limits: Limits {
+                address_per_minute: sources.number("limits.address_per_minute")?,
+                api_key_per_minute: sources.number("limits.api_key_per_minute")?,
+                authorize_per_minute: sources.number("limits.authorize_per_minute")?,
+                delete_organization_per_minute: sources
+                    .number("limits.delete_organization_per_minute")?,
+                guesses_per_minute: sources.number("limits.guesses_per_minute")?,
+            },
             sso_session_retention_days: sources.days("retention.sso_sessions_days")?,
             event_retention_days: sources.days("retention.events_days")?,
             audit_retention_days: sources.days("retention.audit_days")?,
@@ -459,8 +638,19 @@ impl Config {
     }
 }
 
+/// The command, which leaves no doubt about whose keys count.
+fn keys_command(sources: &Sources) -> Result<Option<String>, ConfigError> {
+    let command = sources.text("keys_command");
+    if !command.is_empty() && !sources.text("keys").is_empty() {
+        let problem = "is set beside `keys`: the keys come from one of them";
+        return Err(sources.malformed("keys_command", problem));
+    }
+    Ok(Some(command).filter(|text| !text.is_empty()).map(str::to_owned))
+}
+
 fn base_url(sources: &Sources, listen: SocketAddr) -> Result<Url, ConfigError> {
     let text = match sources.text("base_url") {
+        "" if sources.path("tls.certificate").is_some() => format!("https://{listen}"),
         "" => format!("http://{listen}"),
         text => text.to_owned(),
     };
@@ -475,6 +665,16 @@ fn base_url(sources: &Sources, listen: SocketAddr) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
+/// Both files, or none.
+fn tls(sources: &Sources) -> Result<Option<Tls>, ConfigError> {
+    match (sources.path("tls.certificate"), sources.path("tls.key")) {
+        (Some(certificate), Some(key)) => Ok(Some(Tls { certificate, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(sources.malformed("tls.key", "is missing: tls.certificate is set")),
+        (None, Some(_)) => Err(sources.malformed("tls.certificate", "is missing: tls.key is set")),
+    }
+}
+
 /// The address of a DNS server; without a port, the usual one.
 fn dns_server(text: &str) -> Option<SocketAddr> {
     let with_port = text.parse().ok();
@@ -484,13 +684,8 @@ fn dns_server(text: &str) -> Option<SocketAddr> {
 fn database(sources: &Sources, data: &Path) -> Result<Database, ConfigError> {
     match sources.text("database") {
         "" => Ok(Database::Sqlite(data.join("vestibule.db"))),
-        url if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
-            Ok(Database::Postgres(Secret::new(url)))
-        }
-        url => match url.strip_prefix("sqlite://") {
-            Some(path) if !path.is_empty() => Ok(Database::Sqlite(path.into())),
-            _ => Err(sources.malformed("database", "begins with postgres:// or sqlite://")),
-        },
+        url => Database::parse(url)
+            .ok_or_else(|| sources.malformed("database", "begins with postgres:// or sqlite://")),
     }
 }
 
@@ -517,6 +712,17 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.log_level, tracing::Level::DEBUG);
         assert_eq!(config.base_url.as_str(), "http://127.0.0.1:2/");
+    }
+
+    #[test]
+    fn the_limits_that_nobody_sets_are_the_defaults() {
+        let config = Config::read(&collect(&[], &[]).unwrap()).unwrap();
+        assert_eq!(config.limits, Limits::default());
+        let flags = [("limits-address-per-minute", "0"), ("limits-guesses-per-minute", "7")];
+        let config = Config::read(&collect(&[], &flags).unwrap()).unwrap();
+        assert_eq!((config.limits.address_per_minute, config.limits.guesses_per_minute), (0, 7));
+        let error = collect(&[], &[("limits-api-key-per-minute", "-1")]).unwrap();
+        assert!(Config::read(&error).unwrap_err().to_string().contains("is a number"));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -19,14 +21,14 @@ use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId};
 use crate::base::secret::Secret;
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
-use crate::config::{Config, Database, Outbound};
+use crate::config::{Config, Database, Limits, Outbound};
 use crate::db::Tx;
 use crate::model::administrator::link;
 use crate::model::connection::{self, Connection, ConnectionState, ConnectionType, NewConnection};
 use crate::model::organization::{self, DomainData, DomainDataState, NewOrganization};
 use crate::model::{api_key, connection_group, environment, redirect_uri, role};
 use crate::outbound::Request;
-use crate::sandbox::application::{Application, Configuration, Exchange, TokenRequest};
+use crate::sandbox::application::{Application, ApplicationRequest, Configuration, Exchange};
 use crate::sandbox::okta::{Credentials, GroupsClaim, NewApp, NewUser, Server, Tenant};
 use crate::{server, setup};
 
@@ -136,15 +138,16 @@ pub async fn start(options: Options) -> Result<Demo> {
     let redirect_uri = format!("{application_url}callback");
     let (people, credentials) = fill(&tenant)?;
     let admin = administrator(&tenant)?;
-    let (seeded, connection) = seed(&app, (&tenant, &credentials), &redirect_uri).await?;
+    let addresses =
+        Addresses { redirect_uri: redirect_uri.clone(), logout_uri: application_url.to_string() };
+    let (seeded, connection) = seed(&app, (&tenant, &credentials), addresses).await?;
     let nobody = Caller::anonymous();
     let token = app.db.write(&nobody, async |tx| link::create_first_run(tx).await);
     let dashboard_url = match token.await? {
         Some(token) => app.link_url(link::Kind::FirstRun, &token),
         None => app.url("/dashboard"),
     };
-    let callback = app.callback_uri(&connection);
-    tenant.add_redirect_uri(&credentials.client_id, &callback).map_err(Error::internal)?;
+    register(&app, &tenant, (&credentials.client_id, &connection))?;
     let sample_app = Application::new(
         Configuration {
             vestibule_url: base_url,
@@ -273,13 +276,19 @@ fn config(options: Options, base_url: Url, listen: SocketAddr) -> Config {
         database: options.database.unwrap_or(Database::Sqlite(file)),
         data: options.data,
         keys: None,
+        keys_command: None,
         log_level: tracing::Level::WARN,
         log_json: false,
+        log_requests: false,
+        metrics_listen: None,
+        traces_endpoint: None,
+        tls: None,
+        shutdown_delay_s: 0,
         // The simulated tenant and the sample application are on loopback.
         outbound: Outbound { allow: vec!["127.0.0.1".to_owned()], extra_ca_file: None },
         dns_resolver: options.dns_resolver,
         trusted_proxies: Vec::new(),
-        authorize_per_minute: 1000,
+        limits: Limits::default(),
         sso_session_retention_days: 90,
         event_retention_days: 90,
         audit_retention_days: 365,
@@ -315,6 +324,31 @@ fn fill(tenant: &Tenant) -> Result<(Vec<Person>, Credentials)> {
     Ok((people, credentials))
 }
 
+/// Where the sample application takes its people back.
+struct Addresses {
+    /// After they signed in.
+    redirect_uri: String,
+    /// After they signed out.
+    logout_uri: String,
+}
+
+/// Tells the tenant the addresses of the connection, and lets it speak.
+fn register(
+    app: &App,
+    tenant: &Tenant,
+    (client_id, connection): (&str, &Connection),
+) -> Result<()> {
+    let url = |path: String| app.url(&path);
+    let (sign_out, told) = (url(connection.post_logout_path()), url(connection.idp_logout_path()));
+    tenant
+        .add_redirect_uri(client_id, &app.callback_uri(connection))
+        .and_then(|()| tenant.add_sign_out_uri(client_id, &sign_out))
+        .and_then(|()| tenant.set_logout_request_url(client_id, &told))
+        .map_err(Error::internal)?;
+    tenant.speak_through(app.upstream.outbound().clone());
+    Ok(())
+}
+
 /// Who administers the tenant. No app integration is assigned to them.
 fn administrator(tenant: &Tenant) -> Result<Person> {
     let (email, password) = ("admin@acme.example", "admin-in-the-sandbox");
@@ -327,9 +361,8 @@ fn administrator(tenant: &Tenant) -> Result<Person> {
 async fn seed(
     app: &App,
     (tenant, credentials): (&Tenant, &Credentials),
-    redirect_uri: &str,
+    wanted: Addresses,
 ) -> Result<(Seeded, Connection)> {
-    let wanted = redirect_uri.to_owned();
     let (environment, api_key, organization_id) =
         app.db.write(&Caller::anonymous(), async move |tx| base(tx, &wanted).await).await?;
     let caller = Caller::system(environment.id.clone());
@@ -375,7 +408,7 @@ async fn seed(
 /// The environment, a key of it, the organization: everything that needs no network.
 async fn base(
     tx: &mut Tx,
-    redirect_uri: &str,
+    wanted: &Addresses,
 ) -> Result<(environment::Environment, Secret, OrganizationId)> {
     let environment = match environment::list_all(tx).await?.into_iter().next() {
         Some(known) => known,
@@ -388,8 +421,14 @@ async fn base(
     tx.enter(&environment.id);
     let new = api_key::NewApiKey { name: "Demo".to_owned(), expires_at: None };
     let (_, api_key) = api_key::create(tx, &new).await?;
-    if redirect_uri::find_match(tx, redirect_uri).await?.is_none() {
-        redirect_uri::create(tx, redirect_uri).await?;
+    if redirect_uri::find_match(tx, &wanted.redirect_uri).await?.is_none() {
+        redirect_uri::create(tx, &wanted.redirect_uri).await?;
+    }
+    if !environment.settings.logout_uris.contains(&wanted.logout_uri) {
+        let logout_uris = Some(vec![wanted.logout_uri.clone()]);
+        let settings = environment::SettingsChange { logout_uris, ..Default::default() };
+        let change = environment::Change { settings: Some(settings), ..Default::default() };
+        environment::update(tx, &change).await?;
     }
     let known = organization::list(tx, &Default::default(), &Default::default()).await?;
     let organization_id = match known.data.into_iter().next() {
@@ -433,11 +472,16 @@ async fn map_groups(tx: &mut Tx, connection_id: &str) -> Result<()> {
 /// How the sample application redeems its codes: by the only HTTP client of the house.
 fn exchange(app: &App) -> Exchange {
     let outbound = app.upstream.outbound().clone();
-    Arc::new(move |request: TokenRequest| {
+    Arc::new(move |request: ApplicationRequest| {
         let outbound = outbound.clone();
         Box::pin(async move {
             let form = request.form.expose().to_owned();
-            let sent = outbound.send(Request::post_form(request.url, form, 1 << 20)).await;
+            let mut post = Request::post_form(request.url, form, 1 << 20);
+            if let Some(key) = &request.bearer {
+                let value = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
+                post.headers.insert(AUTHORIZATION, value.map_err(|error| error.to_string())?);
+            }
+            let sent = outbound.send(post).await;
             let response = sent.map_err(|error| error.to_string())?;
             serde_json::from_slice(&response.body).map_err(|error| error.to_string())
         })

@@ -5,8 +5,9 @@
 // Floor 0: plain values.
 pub mod base;
 
-// Floor 1: settings.
+// Floor 1: settings, and what is told of the running service.
 pub mod config;
+pub mod telemetry;
 
 // Floor 2: the ways out, and encryption at rest.
 pub mod dns;
@@ -28,8 +29,10 @@ pub mod admission;
 pub mod delivery;
 pub mod doctor;
 pub mod domains;
+pub mod limits;
 pub mod setup;
 pub mod sso;
+pub mod upkeep;
 
 // Floor 7: what the faces share.
 pub mod manifest;

@@ -1,8 +1,12 @@
 //! The program `vestibule`: reads the command line, opens the house, serves or manages.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use clap::Parser;
 use tokio::net::TcpListener;
@@ -11,11 +15,13 @@ use vestibule::app::App;
 use vestibule::base::time::Clock;
 use vestibule::base::{Caller, Error};
 use vestibule::cli::{
-    Cli, Command, DemoArgs, Overrides, Session, apply, examine, export, import, run,
+    Cli, Command, DemoArgs, Overrides, Session, apply, copy, examine, export, import, maintain,
+    migrate, run,
 };
 use vestibule::config::{Config, Database, Sources};
 use vestibule::model::administrator::link;
 use vestibule::model::{api_key, environment};
+use vestibule::upkeep::traces::Export;
 use vestibule::{demo, server};
 
 /// What ended the program, for its last line.
@@ -64,6 +70,11 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             let session = Session { app, environment: cli.environment };
             println!("{:#}", run(&session, command).await?);
         }
+        Command::Upkeep(command) => {
+            config.log_level = tracing::Level::WARN;
+            start_log(&config);
+            println!("{:#}", maintain((&sources, config), command).await?);
+        }
         Command::Doctor(args) => {
             config.log_level = tracing::Level::WARN;
             start_log(&config);
@@ -72,6 +83,14 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             let (text, healthy) = examine(&session, &args).await?;
             println!("{text}");
             return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(NEEDS_ATTENTION) });
+        }
+        Command::Migrate(args) => {
+            start_log(&config);
+            println!("{:#}", migrate(&config, &args).await?);
+        }
+        Command::Copy(args) => {
+            start_log(&config);
+            println!("{:#}", copy(&config, &args).await?);
         }
         Command::Apply(args) => {
             config.log_level = tracing::Level::WARN;
@@ -104,6 +123,7 @@ fn show_settings(sources: &Sources, config: &Config) {
                 Database::Sqlite(path) => format!("sqlite://{}", path.display()),
                 Database::Postgres(_) => value.to_owned(),
             },
+            "keys" if config.keys_command.is_some() => "(printed by keys_command)".to_owned(),
             "keys" => format!("(in {})", config.data.join(vestibule::app::KEY_FILE).display()),
             _ => String::new(),
         };
@@ -118,7 +138,12 @@ fn start_log(config: &Config) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
-    if config.log_json { log.json().init() } else { log.init() }
+    if config.log_json {
+        // One line, one object: what the request is in `span`, what happened beside it.
+        log.json().flatten_event(true).with_span_list(false).init();
+    } else {
+        log.init();
+    }
 }
 
 /// Done after Ctrl-C or a request to terminate that comes after this call: made before anybody is
@@ -135,14 +160,25 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
+async fn listen_on(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listening = TcpListener::bind(address).await;
+    listening.map_err(|error| format!("cannot listen on {address}: {error}").into())
+}
+
 async fn serve(config: Config) -> Result<(), Failure> {
     start_log(&config);
     let listen = config.listen;
     let app = App::open(config, Clock::system()).await?;
     let stopped = stopped()?;
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let listener = listen_on(listen).await?;
+    let tls = match &app.config.tls {
+        Some(files) => Some(server::tls::Certificates::open(files.clone())?.acceptor()?),
+        None => None,
+    };
+    let metrics = match app.config.metrics_listen {
+        Some(address) => Some(listen_on(address).await?),
+        None => None,
+    };
     first_start(&app).await?;
     if let Some(url) = first_run_url(&app).await? {
         println!(
@@ -151,8 +187,27 @@ async fn serve(config: Config) -> Result<(), Failure> {
     }
     tracing::info!(%listen, base_url = %app.config.base_url, "serving");
     let background = tokio::spawn(server::background(app.clone()));
-    server::serve(listener, server::router(app), stopped).await;
+    let metrics = metrics.map(|listener| {
+        tokio::spawn(server::serve(listener, server::metrics_router(), std::future::pending()))
+    });
+    let traces = match app.config.traces_endpoint.clone() {
+        Some(endpoint) => Export::start(endpoint, &app.config.outbound)?,
+        None => None,
+    };
+    let manner = server::Manner { tls, stopping: Arc::clone(&app.stopping) };
+    let delay = Duration::from_secs(app.config.shutdown_delay_s);
+    let stop = async {
+        stopped.await;
+        tracing::info!("stopping");
+        app.stopping.store(true, Ordering::Relaxed);
+        tokio::time::sleep(delay).await;
+    };
+    server::serve_as(manner, listener, server::router(app.clone()), stop).await;
     background.abort();
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
+    metrics.inspect(tokio::task::JoinHandle::abort);
     tracing::info!("stopped");
     Ok(())
 }

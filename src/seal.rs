@@ -6,9 +6,11 @@
 //! environment) is authenticated, so that a ciphertext moved to another row does not open.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use base64::Engine;
@@ -22,6 +24,8 @@ const VERSION: u8 = 1;
 const KEY_ID_LEN: usize = 8;
 const SALT_LEN: usize = 24;
 const TAG_LEN: usize = 16;
+/// How long the command that prints the keys may take.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where a sealed value stands.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +46,75 @@ impl Place<'_> {
         [self.table, self.row, self.column, self.environment].join("\u{1f}").into_bytes()
     }
 }
+
+/// A column that holds sealed values.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// The table.
+    pub table: &'static str,
+    /// The columns of its primary key.
+    pub key: &'static [&'static str],
+    /// The column with what a [`Place`] calls the row; bytes are written as base64url there.
+    pub row: &'static str,
+    /// The column with the environment that the row belongs to; none belongs to the installation.
+    pub environment: Option<&'static str>,
+    /// The column with the sealed values.
+    pub column: &'static str,
+    /// What the column is called in a [`Place`].
+    pub place: &'static str,
+    /// Which rows may hold one, in SQL: what an index finds, where most rows hold none.
+    pub rows: &'static str,
+}
+
+/// All columns that hold sealed values. Nothing is sealed for any other, so that what is missing here
+/// is noticed before it is missing when the keys are rotated.
+pub const COLUMNS: &[Column] = &[
+    Column {
+        table: "connections",
+        key: &["id"],
+        row: "id",
+        environment: Some("environment_id"),
+        column: "client_secret_sealed",
+        place: "client_secret",
+        rows: "client_secret_sealed IS NOT NULL",
+    },
+    Column {
+        table: "connections",
+        key: &["id"],
+        row: "id",
+        environment: Some("environment_id"),
+        column: "next_client_secret_sealed",
+        place: "next_client_secret",
+        rows: "next_client_secret_sealed IS NOT NULL",
+    },
+    Column {
+        table: "webhook_endpoints",
+        key: &["id"],
+        row: "id",
+        environment: Some("environment_id"),
+        column: "secret_sealed",
+        place: "secret",
+        rows: "1 = 1",
+    },
+    Column {
+        table: "sso_sessions",
+        key: &["id"],
+        row: "id",
+        environment: Some("environment_id"),
+        column: "memory_sealed",
+        place: "memory",
+        rows: "status = 'in_progress' AND memory_sealed IS NOT NULL",
+    },
+    Column {
+        table: "installation",
+        key: &["name"],
+        row: "name",
+        environment: None,
+        column: "value",
+        place: "value",
+        rows: "name LIKE 'sealing_key_check%'",
+    },
+];
 
 /// The sealing keys, the newest first: it seals, all of them open.
 pub struct Sealer {
@@ -65,6 +138,9 @@ pub enum KeyError {
     /// There is no key.
     #[error("there is no sealing key")]
     None,
+    /// The command that prints the keys does not.
+    #[error("the command of the setting `keys_command` {0}")]
+    Command(String),
     /// The key file is gone, and with it what opens the secrets that are there.
     #[error(
         "there is no key file {path}, but the secrets in the database are sealed with the key \
@@ -105,6 +181,38 @@ impl Sealer {
         if keys.is_empty() { Err(KeyError::None) } else { Ok(Self { keys }) }
     }
 
+    /// Runs a command that prints the keys, by `sh -c`; what it says on standard error is shown as it
+    /// is.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if it fails, takes longer than 30 seconds, or prints no keys.
+    pub async fn from_command(command: &str) -> Result<Self, KeyError> {
+        let failed = |error: std::io::Error| KeyError::Command(format!("does not run: {error}"));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = shell.spawn().map_err(failed)?;
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().map_err(failed)? {
+                break status;
+            }
+            if began.elapsed() > COMMAND_TIMEOUT {
+                let _ = child.kill();
+                return Err(KeyError::Command("does not end".to_owned()));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        if !status.success() {
+            return Err(KeyError::Command(format!("failed: {status}")));
+        }
+        let mut text = Zeroizing::new(String::new());
+        if let Some(mut stdout) = child.stdout.take() {
+            stdout.read_to_string(&mut text).map_err(failed)?;
+        }
+        Self::from_text(&Secret::new(text.as_str()))
+    }
+
     /// Reads the key file. If there is none it makes one with a new key, unless something was
     /// `sealed_with` a key before, which a new one would not open.
     ///
@@ -136,8 +244,15 @@ impl Sealer {
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] if the cipher refuses, which it has no reason to.
+    /// [`Error::Internal`] if the place is in none of the [`COLUMNS`], or if the cipher refuses, which
+    /// it has no reason to.
     pub fn seal(&self, place: Place<'_>, value: &[u8]) -> Result<Vec<u8>> {
+        if !COLUMNS.iter().any(|it| it.table == place.table && it.place == place.column) {
+            let (table, column) = (place.table, place.column);
+            return Err(Error::internal(format!(
+                "{table}.{column} holds no sealed values: it is not listed in src/seal.rs"
+            )));
+        }
         let (id, key) = self.keys.first().ok_or_else(|| Error::internal("no sealing key"))?;
         let salt = random_bytes::<SALT_LEN>();
         let mut sealed = Vec::with_capacity(1 + KEY_ID_LEN + SALT_LEN + value.len() + TAG_LEN);
@@ -169,8 +284,13 @@ impl Sealer {
             sealed.split_at_checked(1 + KEY_ID_LEN + SALT_LEN).ok_or_else(damaged)?;
         let (id, salt) = head[1..].split_at(KEY_ID_LEN);
         let key = self.keys.iter().find(|(known, _)| known == id).map(|(_, key)| key);
-        let key =
-            key.ok_or_else(|| Error::internal(format!("the sealing key {} is missing", hex(id))))?;
+        let key = key.ok_or_else(|| {
+            let (needed, given) = (hex(id), self.key_ids().collect::<Vec<_>>().join(", "));
+            Error::internal(format!(
+                "the sealing key {needed} is missing: secrets in the database are sealed with it, \
+                 and the keys that were given are {given}"
+            ))
+        })?;
         if head[0] != VERSION {
             return Err(damaged());
         }
@@ -186,9 +306,30 @@ impl Sealer {
     /// A message authentication code under the newest key, for values that must be made again from
     /// what they belong to. `purpose` keeps the uses apart.
     pub fn authenticate(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        self.authenticate_by_each(purpose, parts).first().copied().unwrap_or([0; 32])
+    }
+
+    /// The codes of [`Self::authenticate`] under each key, the newest first: what was made before a
+    /// new key came, or on a node that does not have it in front yet, is still good.
+    pub fn authenticate_by_each(&self, purpose: &str, parts: &[&[u8]]) -> Vec<[u8; 32]> {
         let mut all = vec![purpose.as_bytes()];
         all.extend_from_slice(parts);
-        self.keys.first().map_or([0; 32], |(_, key)| hmac_sha256(&key[..], &all))
+        self.keys.iter().map(|(_, key)| hmac_sha256(&key[..], &all)).collect()
+    }
+
+    /// The ids of the keys, the newest first.
+    pub fn key_ids(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().map(|(id, _)| hex(id))
+    }
+
+    /// The id of the key that seals, as it stands in what it sealed.
+    pub fn newest_bytes(&self) -> [u8; 8] {
+        self.keys.first().map_or([0; KEY_ID_LEN], |(id, _)| *id)
+    }
+
+    /// The id of the key that seals.
+    pub fn newest(&self) -> String {
+        self.key_ids().next().unwrap_or_default()
     }
 }
 
@@ -215,7 +356,8 @@ fn key_id(key: &[u8; 32]) -> KeyId {
     id
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as the ids of keys are written.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -226,7 +368,7 @@ mod tests {
     const PLACE: Place<'_> = Place {
         table: "connections",
         row: "conn_1",
-        column: "secret",
+        column: "client_secret",
         environment: "environment_1",
     };
 
@@ -243,7 +385,7 @@ mod tests {
         for place in [
             Place { row: "conn_2", ..PLACE },
             Place { environment: "environment_2", ..PLACE },
-            Place { column: "next_secret", ..PLACE },
+            Place { column: "next_client_secret", ..PLACE },
         ] {
             assert!(sealer.open(place, &sealed).is_err());
         }
@@ -252,6 +394,40 @@ mod tests {
             changed[i] ^= 1;
             assert!(sealer.open(PLACE, &changed).is_err(), "byte {i}");
         }
+    }
+
+    #[test]
+    fn nothing_is_sealed_for_a_column_that_is_not_listed() {
+        let place = Place { column: "comment", ..PLACE };
+        let error = sealer().seal(place, b"x").unwrap_err();
+        assert!(error.chain().contains("connections.comment holds no sealed values"));
+    }
+
+    #[tokio::test]
+    async fn a_command_prints_the_keys_or_nothing_starts() {
+        let (old, new) = (Secret::random(""), Secret::random(""));
+        let command = format!("printf '%s\\n%s\\n' {} {}", new.expose(), old.expose());
+        let keys = Sealer::from_command(&command).await.unwrap();
+        assert_eq!(keys.newest(), Sealer::from_text(&new).unwrap().newest());
+        assert_eq!(keys.key_ids().count(), 2);
+        for (command, problem) in [
+            ("exit 3", "failed: exit status: 3"),
+            ("true", "there is no sealing key"),
+            ("echo short", "key number 1"),
+        ] {
+            let error = Sealer::from_command(command).await.unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_code_of_an_older_key_is_among_those_of_all() {
+        let (old, new) = (Secret::random(""), Secret::random(""));
+        let code = Sealer::from_text(&old).unwrap().authenticate("forms", &[b"x"]);
+        let both = Secret::new(format!("{},{}", new.expose(), old.expose()));
+        let both = Sealer::from_text(&both).unwrap();
+        assert!(both.authenticate_by_each("forms", &[b"x"]).contains(&code));
+        assert!(!both.authenticate_by_each("doors", &[b"x"]).contains(&code));
     }
 
     #[test]

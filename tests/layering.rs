@@ -11,12 +11,12 @@ use source::{Mention, What};
 /// The floors, lowest first; the rooms of one floor do not see each other.
 const FLOORS: &[&[&str]] = &[
     &["base"],
-    &["config"],
+    &["config", "telemetry"],
     &["dns", "outbound", "seal"],
     &["db", "upstream"],
     &["model"],
     &["app"],
-    &["admission", "delivery", "doctor", "domains", "setup", "sso"],
+    &["admission", "delivery", "doctor", "domains", "limits", "setup", "sso", "upkeep"],
     &["manifest", "web"],
     &["api", "cli", "dashboard", "login", "portal", "sandbox"],
     &["server"],

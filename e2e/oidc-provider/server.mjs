@@ -62,6 +62,7 @@ function make() {
       profile: ['name', 'given_name', 'family_name', 'groups'],
     },
     findAccount: (_context, id) => account(id),
+    features: { backchannelLogout: { enabled: true } },
   };
   if (algorithms) {
     // The first one signs where several would do; another of its kind stands beside it.

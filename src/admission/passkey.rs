@@ -105,7 +105,9 @@ fn judge(
     let bytes = URL_SAFE_NO_PAD.decode(challenge).ok()?;
     let (body, code) = bytes.split_at_checked(NONCE_LEN + MOMENT_LEN)?;
     let expires_at = Timestamp::from_ms(i64::from_be_bytes(*body.last_chunk()?));
-    let right = equal(&proof(app, purpose, binding, body), code);
+    let parts = [purpose.as_str().as_bytes(), binding.as_bytes(), body];
+    let codes = app.sealer.authenticate_by_each("passkey", &parts);
+    let right = codes.iter().any(|right| equal(right, code));
     (right && app.clock.now() < expires_at).then(|| (SecretHash::of(challenge), expires_at))
 }
 

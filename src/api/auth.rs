@@ -7,9 +7,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use super::error::ApiError;
 use crate::app::App;
 use crate::base::Caller;
-use crate::base::caller::Source;
+use crate::base::caller;
 use crate::base::secret::SecretHash;
 use crate::model::api_key;
+use crate::web::limit::Source;
 
 /// Longer texts are no key of ours, and are not hashed.
 const MAX_KEY_BYTES: usize = 256;
@@ -20,19 +21,37 @@ const MAX_KEY_BYTES: usize = 256;
 #[derive(Debug)]
 pub struct ApiKey(pub Caller);
 
+/// An extension of requests whose key was looked up.
+#[derive(Clone)]
+struct Authenticated(Caller);
+
 impl FromRequestParts<App> for ApiKey {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let key = bearer(&parts.headers)?;
-        let hash = SecretHash::of(key);
-        let found = app
-            .db
-            .read(&Caller::anonymous(), async move |tx| api_key::find_by_hash(tx, &hash).await)
-            .await?;
-        let (environment_id, id) = found.ok_or_else(ApiError::unauthorized)?;
-        Ok(Self(Caller { environment_id, source: Source::Api, actor_id: id.to_string() }))
+        authenticate(parts, app).await.map(Self)
     }
+}
+
+/// The caller that the key of a request stands for. It is looked up once, however many parts of a
+/// handler ask for it.
+pub(super) async fn authenticate(parts: &mut Parts, app: &App) -> Result<Caller, ApiError> {
+    if let Some(Authenticated(caller)) = parts.extensions.get() {
+        return Ok(caller.clone());
+    }
+    let source = Source::of(app, &parts.extensions, &parts.headers);
+    source.may_guess(app)?;
+    let hash = SecretHash::of(bearer(&parts.headers)?);
+    let find = async move |tx: &mut _| api_key::find_by_hash(tx, &hash).await;
+    let found = app.db.read(&Caller::anonymous(), find).await?;
+    let Some((environment_id, id)) = found else {
+        source.guessed(app);
+        return Err(ApiError::unauthorized());
+    };
+    app.limits.api_key.check(id.as_str(), app.clock.now())?;
+    let caller = Caller { environment_id, source: caller::Source::Api, actor_id: id.to_string() };
+    parts.extensions.insert(Authenticated(caller.clone()));
+    Ok(caller)
 }
 
 /// The bearer token of the one `Authorization` header.

@@ -1,7 +1,8 @@
 //! The JSON body of a request.
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -23,36 +24,45 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
-        let is_json = is_json(&request);
-        let bytes = Limited::new(request.into_body(), MAX_BYTES)
-            .collect()
-            .await
-            .map_err(|error| {
-                if error.downcast_ref::<LengthLimitError>().is_some() {
-                    let message = "The body is larger than 64 kB.";
-                    ApiError::plain(StatusCode::PAYLOAD_TOO_LARGE, message)
-                } else {
-                    bad_request("The body did not arrive whole.")
-                }
-            })?
-            .to_bytes();
-        if bytes.is_empty() {
-            return read(Value::Object(serde_json::Map::new())).map(Self);
-        }
-        if !is_json {
-            let message = "The body must be JSON, with Content-Type: application/json.";
-            return Err(ApiError::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-        }
-        let value: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| bad_request(&format!("The body is not valid JSON: {error}.")))?;
-        check(&value, 0)?;
-        read(value).map(Self)
+        let (parts, body) = request.into_parts();
+        parse(&parts.headers, &collect(body).await?).map(Self)
     }
 }
 
+/// The bytes of a body, if there are not too many.
+pub(super) async fn collect(body: axum::body::Body) -> Result<Bytes, ApiError> {
+    let collected = Limited::new(body, MAX_BYTES).collect().await.map_err(|error| {
+        if error.downcast_ref::<LengthLimitError>().is_some() {
+            let message = "The body is larger than 64 kB.";
+            ApiError::plain(StatusCode::PAYLOAD_TOO_LARGE, message)
+        } else {
+            bad_request("The body did not arrive whole.")
+        }
+    })?;
+    Ok(collected.to_bytes())
+}
+
+/// Reads a body.
+pub(super) fn parse<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    bytes: &Bytes,
+) -> Result<T, ApiError> {
+    if bytes.is_empty() {
+        return read(Value::Object(serde_json::Map::new()));
+    }
+    if !is_json(headers) {
+        let message = "The body must be JSON, with Content-Type: application/json.";
+        return Err(ApiError::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| bad_request(&format!("The body is not valid JSON: {error}.")))?;
+    check(&value, 0)?;
+    read(value)
+}
+
 /// Whether the body is said to be JSON, or nothing is said.
-fn is_json(request: &Request) -> bool {
-    let Some(value) = request.headers().get(header::CONTENT_TYPE) else {
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return true;
     };
     let media_type = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();

@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,10 +14,12 @@ use super::auth::ApiKey;
 use super::body::{Body, nullable};
 use super::error::{ApiError, ErrorBody};
 use super::list::List;
+use super::once::Post;
 use super::path::{Id, Path, parse};
 use super::query::{PageParams, Query};
 use crate::app::App;
 use crate::base::id::{ConnectionGroupId, ConnectionId};
+use crate::db::Tx;
 use crate::model::connection_group::{self, Change, ConnectionGroup, NewGroup};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -78,14 +81,14 @@ async fn list(
 )]
 async fn create(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
+    _: ApiKey,
     Id(connection_id): Id<ConnectionId>,
-    Body(body): Body<NewConnectionGroup>,
-) -> Result<(StatusCode, Json<ConnectionGroup>), ApiError> {
+    Post(once, body): Post<NewConnectionGroup>,
+) -> Result<Response, ApiError> {
     let new = NewGroup { idp_id: body.idp_id, name: body.name, role: body.role };
     let write =
-        async move |tx: &mut _| connection_group::create(tx, connection_id.as_str(), &new).await;
-    Ok((StatusCode::CREATED, Json(app.db.write(&caller, write).await?)))
+        async move |tx: &mut Tx| connection_group::create(tx, connection_id.as_str(), &new).await;
+    once.write(&app, StatusCode::CREATED, write).await
 }
 
 /// Get a group of a connection

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -13,6 +14,7 @@ use super::auth::ApiKey;
 use super::body::{Body, nullable};
 use super::error::ApiError;
 use super::list::List;
+use super::once::{Nothing, Post};
 use super::path::{Id, parse};
 use super::query::{PageParams, Query, invalid};
 use crate::app::App;
@@ -61,6 +63,12 @@ struct ConnectionObject {
     external_key: String,
     /// The redirect URI to enter at the identity provider. (Not in WorkOS's API.)
     redirect_uri: String,
+    /// The address to which the identity provider sends people back after they logged out there: to
+    /// register as a post-logout (Okta: sign-out) redirect URI. (Not in WorkOS's API.)
+    post_logout_redirect_uri: String,
+    /// The address for its logout tokens (OpenID Connect Back-Channel Logout 1.0). (Not in WorkOS's
+    /// API.)
+    backchannel_logout_uri: String,
     /// How the identity provider is spoken to: `client_id`, `discovery_endpoint`, `issuer` and
     /// more; `null` until it is configured. (Not in WorkOS's API.)
     #[schema(value_type = Option<Object>, required)]
@@ -90,6 +98,8 @@ impl ConnectionObject {
         Ok(Self {
             object: "connection",
             redirect_uri: app.callback_uri(&connection),
+            post_logout_redirect_uri: app.url(&connection.post_logout_path()),
+            backchannel_logout_uri: app.url(&connection.idp_logout_path()),
             oidc: oidc(&connection)?,
             status: if connection.settings.is_some() { "linked" } else { "unlinked" },
             id: connection.id,
@@ -274,9 +284,8 @@ async fn get(
 )]
 async fn create(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
-    Body(body): Body<CreateConnection>,
-) -> Result<(StatusCode, Json<ConnectionObject>), ApiError> {
+    Post(once, body): Post<CreateConnection>,
+) -> Result<Response, ApiError> {
     let new = NewConnection {
         organization_id: parse(&body.organization_id)?,
         connection_type: ConnectionType::parse(&body.connection_type)
@@ -285,8 +294,21 @@ async fn create(
         policy: body.policy.unwrap_or_default(),
     };
     let change = Change { oidc: body.oidc.map(Oidc::from), state: body.state, ..Change::default() };
-    let saved = setup::create(&app, &caller, new, change).await?;
-    Ok((StatusCode::CREATED, Json(render(&app, &caller, saved).await?)))
+    let prepared = match setup::prepare(&app, new, change).await {
+        Ok(prepared) => prepared,
+        Err(error) => return once.keep(&app, StatusCode::CREATED, Err::<(), _>(error)).await,
+    };
+    let here = app.clone();
+    let write = async move |tx: &mut Tx| {
+        let saved = prepared.store(tx, &here.sealer).await?;
+        let domains = connection::domains(tx, &saved.connection.organization_id).await?;
+        ConnectionObject::new(&here, saved.connection, domains).map(|object| ConnectionObject {
+            notes: saved.notes,
+            warnings: saved.warnings,
+            ..object
+        })
+    };
+    once.write(&app, StatusCode::CREATED, write).await
 }
 
 /// Change a connection
@@ -346,10 +368,12 @@ async fn delete(
 )]
 async fn examine(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
+    _: ApiKey,
     Id(id): Id<ConnectionId>,
-) -> Result<Json<Report>, ApiError> {
-    Ok(Json(doctor::run(&app, &caller, id.as_str()).await?))
+    Post(once, Nothing {}): Post<Nothing>,
+) -> Result<Response, ApiError> {
+    let report = doctor::run(&app, once.caller(), id.as_str()).await;
+    once.keep(&app, StatusCode::OK, report).await
 }
 
 /// The connection with its domains, and what came up when it was saved.

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,10 +13,12 @@ use super::auth;
 use super::body::Body;
 use super::error::ApiError;
 use super::list::List;
+use super::once::Post;
 use super::path::Id;
 use super::query::{PageParams, Query};
 use crate::app::App;
 use crate::base::id::ApiKeyId;
+use crate::db::Tx;
 use crate::model::api_key::{self, ApiKey, NewApiKey};
 use crate::model::environment::{self, Change, Environment};
 
@@ -87,13 +90,13 @@ struct CreatedApiKey {
 )]
 async fn create_api_key(
     State(app): State<App>,
-    auth::ApiKey(caller): auth::ApiKey,
-    Body(new): Body<NewApiKey>,
-) -> Result<(StatusCode, Json<CreatedApiKey>), ApiError> {
-    let (key, secret) =
-        app.db.write(&caller, async move |tx| api_key::create(tx, &new).await).await?;
-    let value = secret.expose().to_owned();
-    Ok((StatusCode::CREATED, Json(CreatedApiKey { key, value })))
+    Post(once, new): Post<NewApiKey>,
+) -> Result<Response, ApiError> {
+    let write = async move |tx: &mut Tx| {
+        let (key, secret) = api_key::create(tx, &new).await?;
+        Ok(CreatedApiKey { key, value: secret.expose().to_owned() })
+    };
+    once.write(&app, StatusCode::CREATED, write).await
 }
 
 /// Revoke an API key of the environment

@@ -9,6 +9,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::base::Error;
+use crate::base::rate::Wait;
+use crate::web::limit;
 
 /// How long a client is to wait before it tries again, in seconds.
 const RETRY_AFTER_S: HeaderValue = HeaderValue::from_static("2");
@@ -20,6 +22,7 @@ const RETRY_LATER_S: HeaderValue = HeaderValue::from_static("60");
 pub struct ApiError {
     status: StatusCode,
     body: ErrorBody,
+    wait: Option<Wait>,
 }
 
 /// What went wrong.
@@ -48,30 +51,55 @@ pub struct FieldError {
 }
 
 impl ApiError {
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What it says.
+    pub fn body(&self) -> &ErrorBody {
+        &self.body
+    }
+
+    fn new(status: StatusCode, body: ErrorBody) -> Self {
+        Self { status, body, wait: None }
+    }
+
     /// WorkOS's shape A: a status and a sentence.
     pub fn plain(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody { message: message.into(), ..ErrorBody::default() } }
+        Self::new(status, ErrorBody { message: message.into(), ..ErrorBody::default() })
     }
 
     /// WorkOS's shape B: a status, a word and a sentence.
     pub fn coded(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let body = ErrorBody { code: Some(code), message: message.into(), ..ErrorBody::default() };
-        Self { status, body }
+        Self::new(status, body)
     }
 
     /// WorkOS's shape C: a member of the request breaks a rule.
     pub fn field(code: &'static str, field: impl Into<String>, message: impl Into<String>) -> Self {
         let message = message.into();
         let error = FieldError { code, field: field.into(), message: message.clone() };
-        Self {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            body: ErrorBody { code: Some(code), message, errors: vec![error] },
-        }
+        let body = ErrorBody { code: Some(code), message, errors: vec![error] };
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, body)
+    }
+
+    /// Whether it says that the caller is unknown.
+    pub fn is_unauthorized(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
     }
 
     /// No key, or none that is valid: the same answer whatever the reason.
     pub fn unauthorized() -> Self {
         Self::plain(StatusCode::UNAUTHORIZED, "Unauthorized")
+    }
+}
+
+impl From<Wait> for ApiError {
+    /// A limit was reached.
+    fn from(wait: Wait) -> Self {
+        let error = Self::coded(StatusCode::TOO_MANY_REQUESTS, limit::CODE, limit::MESSAGE);
+        Self { wait: Some(wait), ..error }
     }
 }
 
@@ -110,7 +138,7 @@ impl From<Error> for ApiError {
             }
             Error::Denied { reason } => Self::plain(StatusCode::FORBIDDEN, reason),
             Error::RateLimited { message } => {
-                Self::coded(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message)
+                Self::coded(StatusCode::TOO_MANY_REQUESTS, limit::CODE, message)
             }
             Error::Unavailable(_) => {
                 tracing::warn!(error = error.chain(), "temporarily unavailable");
@@ -134,7 +162,8 @@ impl IntoResponse for ApiError {
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S);
             }
             StatusCode::TOO_MANY_REQUESTS => {
-                response.headers_mut().insert(header::RETRY_AFTER, RETRY_LATER_S);
+                let wait = self.wait.map_or(RETRY_LATER_S, |Wait(s)| HeaderValue::from(s));
+                response.headers_mut().insert(header::RETRY_AFTER, wait);
             }
             // RFC 9110 section 11.6.1.
             StatusCode::UNAUTHORIZED => {

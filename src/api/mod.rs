@@ -5,11 +5,14 @@ mod auth;
 mod body;
 mod connection_groups;
 mod connections;
+mod cors_origins;
 mod environment;
 mod error;
 mod events;
 mod list;
+mod once;
 mod openapi;
+mod organization_api_keys;
 mod organization_domains;
 mod organization_roles;
 mod organizations;
@@ -19,17 +22,17 @@ mod portal;
 mod query;
 mod redirect_uris;
 mod roles;
+mod sso;
 mod sso_sessions;
 mod webhook_endpoints;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::map_response;
 use axum::response::Response;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use crate::web::request_id;
 use error::ApiError;
 
 /// The routes of the API, and JSON answers to requests for paths and methods that do not exist.
@@ -39,7 +42,6 @@ pub fn router(app: App) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response(with_headers))
-        .layer(from_fn(request_id::assign))
         .with_state(app)
 }
 
@@ -47,15 +49,18 @@ pub fn router(app: App) -> Router {
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(organizations::routes())
+        .merge(organization_api_keys::routes())
         .merge(organization_domains::routes())
         .merge(connections::routes())
         .merge(connection_groups::routes())
+        .merge(sso::routes())
         .merge(sso_sessions::routes())
         .merge(roles::routes())
         .merge(organization_roles::routes())
         .merge(permissions::routes())
         .merge(portal::routes())
         .merge(redirect_uris::routes())
+        .merge(cors_origins::routes())
         .merge(environment::routes())
         .merge(events::routes())
         .merge(webhook_endpoints::routes())

@@ -2,7 +2,7 @@
 
 use axum::routing::get;
 use axum::{Json, Router};
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
     Components, ContentBuilder, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
@@ -11,6 +11,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use super::error::{ErrorBody, FieldError};
+use super::once;
 use crate::app::App;
 use crate::base::page::Order;
 
@@ -52,6 +53,9 @@ pub(super) fn serve(router: Router<App>, mut document: OpenApi) -> Router<App> {
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
+            if method == "post" && !once::ONLY_LOOK.contains(&path.as_str()) {
+                operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
+            }
             add_common_responses(operation);
         }
     }
@@ -82,6 +86,19 @@ fn add_common_responses(operation: &mut Operation) {
         let responses = &mut operation.responses.responses;
         responses.entry((*status).to_owned()).or_insert_with(|| RefOr::T(error(meaning)));
     }
+}
+
+/// The header that every POST may have.
+fn idempotency_key() -> Parameter {
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "Any text. For 24 hours, the same request with it gets the same answer and does \
+             nothing again; another request with it is refused with 422.",
+        ))
+        .schema(Some(String::schema()))
+        .build()
 }
 
 fn error(meaning: &str) -> Response {

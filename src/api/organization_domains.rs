@@ -3,17 +3,19 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::ApiKey;
-use super::body::Body;
 use super::error::{ApiError, ErrorBody};
+use super::once::{Nothing, Post};
 use super::path::{Id, parse};
 use crate::app::App;
 use crate::base::id::{OrganizationDomainId, OrganizationId};
+use crate::db::Tx;
 use crate::domains;
 use crate::model::organization;
 use crate::model::organization_domain::{self, Check, OrganizationDomain, Settled};
@@ -48,15 +50,14 @@ struct NewOrganizationDomain {
 )]
 async fn create(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
-    Body(new): Body<NewOrganizationDomain>,
-) -> Result<(StatusCode, Json<OrganizationDomain>), ApiError> {
+    Post(once, new): Post<NewOrganizationDomain>,
+) -> Result<Response, ApiError> {
     let organization_id: OrganizationId = parse(&new.organization_id)?;
-    let write = async move |tx: &mut _| {
+    let write = async move |tx: &mut Tx| {
         organization::get(tx, &organization_id).await?;
         organization_domain::create(tx, &organization_id, &new.domain, false).await
     };
-    Ok((StatusCode::CREATED, Json(app.db.write(&caller, write).await?)))
+    once.write(&app, StatusCode::CREATED, write).await
 }
 
 /// Get a domain of an organization
@@ -98,12 +99,15 @@ struct CheckedOrganizationDomain {
 )]
 async fn verify(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
+    _: ApiKey,
     Id(id): Id<OrganizationDomainId>,
-) -> Result<(StatusCode, Json<CheckedOrganizationDomain>), ApiError> {
-    let Settled { domain, check, .. } = domains::verify(&app, &caller, &id).await?;
-    let checked = CheckedOrganizationDomain { domain, verification_check: check };
-    Ok((StatusCode::CREATED, Json(checked)))
+    Post(once, Nothing {}): Post<Nothing>,
+) -> Result<Response, ApiError> {
+    let checked = domains::verify(&app, once.caller(), &id).await.map(|settled| {
+        let Settled { domain, check, .. } = settled;
+        CheckedOrganizationDomain { domain, verification_check: check }
+    });
+    once.keep(&app, StatusCode::CREATED, checked).await
 }
 
 /// Take a domain from its organization

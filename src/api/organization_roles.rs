@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,6 +13,7 @@ use super::auth::ApiKey;
 use super::body::Body;
 use super::error::{ApiError, ErrorBody};
 use super::list::List;
+use super::once::Post;
 use super::path::{Path, parse};
 use super::roles::{RolePermission, RolePermissions, UpdateRole};
 use crate::app::App;
@@ -81,10 +83,10 @@ async fn list(
 )]
 async fn create(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
+    _: ApiKey,
     Path(id): Path<String>,
-    Body(body): Body<NewOrganizationRole>,
-) -> Result<(StatusCode, Json<Role>), ApiError> {
+    Post(once, body): Post<NewOrganizationRole>,
+) -> Result<Response, ApiError> {
     let id = parse(&id)?;
     let new = NewRole {
         slug: body.slug.unwrap_or_else(|| role::slug_from_name(&body.name)),
@@ -92,11 +94,11 @@ async fn create(
         description: body.description,
         resource_type_slug: body.resource_type_slug,
     };
-    let write = async move |tx: &mut _| {
+    let write = async move |tx: &mut Tx| {
         organization(tx, &id).await?;
         role::create(tx, Some(&id), &new).await
     };
-    Ok((StatusCode::CREATED, Json(app.db.write(&caller, write).await?)))
+    once.write(&app, StatusCode::CREATED, write).await
 }
 
 /// Get a role that applies in an organization
@@ -223,16 +225,16 @@ async fn set_permissions(
 )]
 async fn add_permission(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
+    _: ApiKey,
     Path((id, slug)): Path<(String, String)>,
-    Body(body): Body<RolePermission>,
-) -> Result<Json<Role>, ApiError> {
+    Post(once, body): Post<RolePermission>,
+) -> Result<Response, ApiError> {
     let id = parse(&id)?;
-    let write = async move |tx: &mut _| {
+    let write = async move |tx: &mut Tx| {
         organization(tx, &id).await?;
         role::add_permission(tx, Some(&id), &slug, &body.slug).await
     };
-    Ok(Json(app.db.write(&caller, write).await?))
+    once.write(&app, StatusCode::OK, write).await
 }
 
 /// Take a permission from a role of one organization

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,10 +13,12 @@ use super::auth::ApiKey;
 use super::body::{Body, nullable};
 use super::error::ApiError;
 use super::list::List;
+use super::once::Post;
 use super::path::{Id, Path};
 use super::query::{PageParams, Query};
 use crate::app::App;
 use crate::base::id::OrganizationId;
+use crate::db::Tx;
 use crate::model::organization::{
     self, Change, DomainData, Filter, MetadataChange, NewOrganization, Organization,
 };
@@ -61,12 +64,10 @@ async fn list(
 )]
 async fn create(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
-    Body(new): Body<NewOrganization>,
-) -> Result<(StatusCode, Json<Organization>), ApiError> {
-    let created =
-        app.db.write(&caller, async move |tx| organization::create(tx, &new).await).await?;
-    Ok((StatusCode::CREATED, Json(created)))
+    Post(once, new): Post<NewOrganization>,
+) -> Result<Response, ApiError> {
+    let write = async move |tx: &mut Tx| organization::create(tx, &new).await;
+    once.write(&app, StatusCode::CREATED, write).await
 }
 
 /// Get an organization
@@ -161,6 +162,7 @@ async fn delete(
     ApiKey(caller): ApiKey,
     Id(id): Id<OrganizationId>,
 ) -> Result<StatusCode, ApiError> {
+    app.limits.delete_organization.check(&caller.actor_id, app.clock.now())?;
     app.db.write(&caller, async move |tx| organization::delete(tx, &id).await).await?;
     Ok(StatusCode::OK)
 }

@@ -9,8 +9,9 @@ use super::error::ApiError;
 use crate::app::App;
 use crate::base::Error;
 use crate::base::id::{
-    ApiKeyId, ConnectionGroupId, ConnectionId, EventId, OrganizationDomainId, OrganizationId,
-    PermissionId, RedirectUriId, SsoSessionId, WebhookDeliveryId, WebhookEndpointId,
+    ApiKeyId, ConnectionGroupId, ConnectionId, CorsOriginId, EventId, OrganizationDomainId,
+    OrganizationId, PermissionId, ProfileId, RedirectUriId, SsoSessionId, WebhookDeliveryId,
+    WebhookEndpointId,
 };
 
 /// The texts in the path.
@@ -75,11 +76,13 @@ named! {
     WebhookDeliveryId: "Webhook Delivery";
     ApiKeyId: "API Key";
     RedirectUriId: "Redirect URI";
+    CorsOriginId: "CORS Origin";
     OrganizationId: "Organization";
     OrganizationDomainId: "Organization Domain";
     ConnectionId: "Connection";
     ConnectionGroupId: "Connection Group";
     SsoSessionId: "SSO Session";
     PermissionId: "Permission";
+    ProfileId: "Profile";
     EventId: "Event";
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,10 +13,12 @@ use super::auth::ApiKey;
 use super::body::{Body, nullable};
 use super::error::{ApiError, ErrorBody};
 use super::list::List;
+use super::once::Post;
 use super::path::Path;
 use super::query::{PageParams, Query};
 use crate::app::App;
 use crate::base::id::PermissionId;
+use crate::db::Tx;
 use crate::model::permission::{self, Change, NewPermission, Permission};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -60,11 +63,10 @@ async fn list(
 )]
 async fn create(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
-    Body(new): Body<NewPermission>,
-) -> Result<(StatusCode, Json<Permission>), ApiError> {
-    let created = app.db.write(&caller, async move |tx| permission::create(tx, &new).await).await?;
-    Ok((StatusCode::CREATED, Json(created)))
+    Post(once, new): Post<NewPermission>,
+) -> Result<Response, ApiError> {
+    let write = async move |tx: &mut Tx| permission::create(tx, &new).await;
+    once.write(&app, StatusCode::CREATED, write).await
 }
 
 /// Get a permission

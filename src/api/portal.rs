@@ -1,21 +1,21 @@
 //! `/portal/generate_link`: a link into the setup portal, for an IT administrator who is there now.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::ApiKey;
-use super::body::Body;
 use super::error::ApiError;
+use super::once::Post;
 use super::path::parse;
 use super::query::invalid;
 use crate::app::App;
 use crate::base::id::OrganizationId;
+use crate::db::Tx;
 use crate::model::connection::ConnectionType;
 use crate::model::setup_link::{self, Feature, NewSetupLink, Origin, Recipient};
 
@@ -70,9 +70,8 @@ fn features(intent: Option<&str>) -> Result<Vec<Feature>, ApiError> {
 )]
 async fn generate_link(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
-    Body(body): Body<GenerateLink>,
-) -> Result<(StatusCode, Json<PortalLink>), ApiError> {
+    Post(once, body): Post<GenerateLink>,
+) -> Result<Response, ApiError> {
     let provider = body.intent_options.as_ref().and_then(|it| it["sso"]["provider_type"].as_str());
     let recipients = body.it_contact_emails.unwrap_or_default().into_iter();
     let new = NewSetupLink {
@@ -87,8 +86,10 @@ async fn generate_link(
         return_url: body.return_url,
         success_url: body.success_url,
     };
-    let write = async move |tx: &mut _| setup_link::create(tx, &new).await;
-    let (_, token) = app.db.write(&caller, write).await?;
-    let link = app.url(&setup_link::path(&token));
-    Ok((StatusCode::CREATED, Json(PortalLink { link })))
+    let here = app.clone();
+    let write = async move |tx: &mut Tx| {
+        let (_, token) = setup_link::create(tx, &new).await?;
+        Ok(PortalLink { link: here.url(&setup_link::path(&token)) })
+    };
+    once.write(&app, StatusCode::CREATED, write).await
 }

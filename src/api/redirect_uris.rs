@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,10 +13,12 @@ use super::auth::ApiKey;
 use super::body::Body;
 use super::error::ApiError;
 use super::list::List;
+use super::once::Post;
 use super::path::Id;
 use super::query::{PageParams, Query};
 use crate::app::App;
 use crate::base::id::RedirectUriId;
+use crate::db::Tx;
 use crate::model::redirect_uri::{self, RedirectUri};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -62,11 +65,10 @@ async fn list(
 )]
 async fn create(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
-    Body(new): Body<NewRedirectUri>,
-) -> Result<(StatusCode, Json<RedirectUri>), ApiError> {
-    let write = async move |tx: &mut _| redirect_uri::create(tx, &new.uri).await;
-    Ok((StatusCode::CREATED, Json(app.db.write(&caller, write).await?)))
+    Post(once, new): Post<NewRedirectUri>,
+) -> Result<Response, ApiError> {
+    let write = async move |tx: &mut Tx| redirect_uri::create(tx, &new.uri).await;
+    once.write(&app, StatusCode::CREATED, write).await
 }
 
 /// Make a redirect URI the default

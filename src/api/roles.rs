@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,8 +13,10 @@ use super::auth::ApiKey;
 use super::body::{Body, nullable};
 use super::error::{ApiError, ErrorBody};
 use super::list::List;
+use super::once::Post;
 use super::path::Path;
 use crate::app::App;
+use crate::db::Tx;
 use crate::model::role::{self, Change, NewRole, Role};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -94,11 +97,10 @@ async fn list(
 )]
 async fn create(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
-    Body(new): Body<NewRole>,
-) -> Result<(StatusCode, Json<Role>), ApiError> {
-    let created = app.db.write(&caller, async move |tx| role::create(tx, None, &new).await).await?;
-    Ok((StatusCode::CREATED, Json(created)))
+    Post(once, new): Post<NewRole>,
+) -> Result<Response, ApiError> {
+    let write = async move |tx: &mut Tx| role::create(tx, None, &new).await;
+    once.write(&app, StatusCode::CREATED, write).await
 }
 
 /// Put the roles of the environment in a new order of priority
@@ -201,10 +203,10 @@ async fn set_permissions(
 )]
 async fn add_permission(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
+    _: ApiKey,
     Path(slug): Path<String>,
-    Body(body): Body<RolePermission>,
-) -> Result<Json<Role>, ApiError> {
-    let write = async move |tx: &mut _| role::add_permission(tx, None, &slug, &body.slug).await;
-    Ok(Json(app.db.write(&caller, write).await?))
+    Post(once, body): Post<RolePermission>,
+) -> Result<Response, ApiError> {
+    let write = async move |tx: &mut Tx| role::add_permission(tx, None, &slug, &body.slug).await;
+    once.write(&app, StatusCode::OK, write).await
 }

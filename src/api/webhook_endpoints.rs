@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -12,12 +13,15 @@ use super::auth::ApiKey;
 use super::body::Body;
 use super::error::ApiError;
 use super::list::List;
+use super::once::{Nothing, Post};
 use super::path::Id;
 use super::query::{PageParams, Query};
 use crate::app::App;
+use crate::base::Error;
 use crate::base::id::{WebhookDeliveryId, WebhookEndpointId};
 use crate::base::page::Page;
 use crate::base::time::Timestamp;
+use crate::db::Tx;
 use crate::delivery::{self, Tried};
 use crate::model::webhook_delivery::{self, WebhookDelivery};
 use crate::model::webhook_endpoint::{self, Change, NewWebhookEndpoint, Status, WebhookEndpoint};
@@ -61,7 +65,7 @@ struct WebhookEndpointObject {
 }
 
 impl WebhookEndpointObject {
-    fn new(app: &App, endpoint: WebhookEndpoint) -> Result<Self, ApiError> {
+    fn new(app: &App, endpoint: WebhookEndpoint) -> Result<Self, Error> {
         Ok(Self {
             object: "webhook_endpoint",
             secret: endpoint.secret(&app.sealer)?.expose().to_owned(),
@@ -135,12 +139,15 @@ async fn list(
 )]
 async fn create(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
-    Body(body): Body<CreateWebhookEndpoint>,
-) -> Result<(StatusCode, Json<WebhookEndpointObject>), ApiError> {
+    Post(once, body): Post<CreateWebhookEndpoint>,
+) -> Result<Response, ApiError> {
     let new = NewWebhookEndpoint { endpoint_url: body.endpoint_url, events: body.events };
-    let created = delivery::create(&app, &caller, new).await?;
-    Ok((StatusCode::CREATED, Json(WebhookEndpointObject::new(&app, created)?)))
+    let here = app.clone();
+    let write = async move |tx: &mut Tx| {
+        let created = delivery::create(&here, tx, &new).await?;
+        WebhookEndpointObject::new(&here, created)
+    };
+    once.write(&app, StatusCode::CREATED, write).await
 }
 
 /// Get a webhook endpoint
@@ -208,13 +215,16 @@ async fn delete(
 )]
 async fn rotate_secret(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
+    _: ApiKey,
     Id(id): Id<WebhookEndpointId>,
-) -> Result<Json<WebhookEndpointObject>, ApiError> {
-    let sealer = std::sync::Arc::clone(&app.sealer);
-    let write = async move |tx: &mut _| webhook_endpoint::rotate_secret(tx, &sealer, &id).await;
-    let changed = app.db.write(&caller, write).await?;
-    Ok(Json(WebhookEndpointObject::new(&app, changed)?))
+    Post(once, Nothing {}): Post<Nothing>,
+) -> Result<Response, ApiError> {
+    let here = app.clone();
+    let write = async move |tx: &mut Tx| {
+        let changed = webhook_endpoint::rotate_secret(tx, &here.sealer, &id).await?;
+        WebhookEndpointObject::new(&here, changed)
+    };
+    once.write(&app, StatusCode::OK, write).await
 }
 
 /// Send a test event
@@ -227,10 +237,12 @@ async fn rotate_secret(
 )]
 async fn test(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
+    _: ApiKey,
     Id(id): Id<WebhookEndpointId>,
-) -> Result<Json<Tried>, ApiError> {
-    Ok(Json(delivery::test(&app, &caller, id).await?))
+    Post(once, Nothing {}): Post<Nothing>,
+) -> Result<Response, ApiError> {
+    let tried = delivery::test(&app, once.caller(), id).await;
+    once.keep(&app, StatusCode::OK, tried).await
 }
 
 /// Deliver again what happened in a range of time
@@ -244,15 +256,18 @@ async fn test(
 )]
 async fn replay(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
+    _: ApiKey,
     Id(id): Id<WebhookEndpointId>,
-    Body(body): Body<Replay>,
-) -> Result<(StatusCode, Json<WebhookEndpointObject>), ApiError> {
+    Post(once, body): Post<Replay>,
+) -> Result<Response, ApiError> {
     let until = body.range_end.unwrap_or_else(|| app.clock.now().plus_ms(1));
     let range = (body.range_start, until);
-    let write = async move |tx: &mut _| webhook_endpoint::replay(tx, &id, range).await;
-    let changed = app.db.write(&caller, write).await?;
-    Ok((StatusCode::ACCEPTED, Json(WebhookEndpointObject::new(&app, changed)?)))
+    let here = app.clone();
+    let write = async move |tx: &mut Tx| {
+        let changed = webhook_endpoint::replay(tx, &id, range).await?;
+        WebhookEndpointObject::new(&here, changed)
+    };
+    once.write(&app, StatusCode::ACCEPTED, write).await
 }
 
 /// List the deliveries of a webhook endpoint

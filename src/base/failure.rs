@@ -525,6 +525,14 @@ failures! {
         person: "The sign-in took too long. Please try again.",
         it: "The person did not come back from the identity provider, or the application did not redeem its code.",
         developer: "The sign-in was not finished in time.";
+    LoggedOut: "logged_out", "session.logout", Person, Channel::Page(400),
+        person: "You signed out while this sign-in was under way. Please go back to the application and sign in again.",
+        it: "The person signed out in the same browser before this sign-in was finished.",
+        developer: "The user logged out before the sign-in was finished.";
+    LogoutTokenInvalid: "logout_token_invalid", "logout_token", CustomerIt, Channel::Page(400),
+        person: "Your company's sign-out sent a message that cannot be trusted. Please ask your IT department.",
+        it: "The identity provider's logout token was refused (OpenID Connect Back-Channel Logout 1.0 section 2.6).",
+        developer: "The identity provider's logout token was refused.";
     OauthFailed: "oauth_failed", "oauth", CustomerIt, Channel::Redirect("oauth_failed"),
         person: "The exchange with the provider failed. Please try again.",
         it: "The OAuth exchange with the provider failed.",

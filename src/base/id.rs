@@ -81,6 +81,8 @@ ids! {
     ApiKeyId = "api_key_";
     /// A registered redirect URI.
     RedirectUriId = "redir_";
+    /// An origin whose scripts may call from within a browser.
+    CorsOriginId = "cors_origin_";
     /// An organization.
     OrganizationId = "org_";
     /// A domain of an organization.
@@ -97,6 +99,8 @@ ids! {
     ProfileId = "prof_";
     /// An SSO session: one login attempt and its trace.
     SsoSessionId = "sess_";
+    /// A logout that an application asked for.
+    LogoutId = "logout_";
     /// An event.
     EventId = "event_";
     /// A webhook endpoint.

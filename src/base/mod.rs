@@ -10,6 +10,7 @@ pub mod page;
 pub mod rate;
 pub mod redirect_uri;
 pub mod secret;
+pub mod signing;
 pub mod time;
 pub mod trace;
 pub mod webauthn;

@@ -55,7 +55,12 @@ pub struct SecretHash([u8; 32]);
 impl SecretHash {
     /// The hash of a text.
     pub fn of(text: &str) -> Self {
-        Self(sha256(text.as_bytes()))
+        Self::of_bytes(text.as_bytes())
+    }
+
+    /// The hash of bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(sha256(bytes))
     }
 
     /// The bytes, to store or to look up.

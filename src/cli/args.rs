@@ -40,6 +40,9 @@ pub enum Manage {
     /// Administrators of the installation.
     #[command(subcommand)]
     Administrator(AdministratorCommand),
+    /// The keys that seal secrets at rest.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// The newest events.
     Events,
 }
@@ -97,6 +100,16 @@ pub enum AdministratorCommand {
         /// Their e-mail address.
         email: String,
     },
+}
+
+/// Commands of sealing keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// List the keys by id, and how many values each has sealed.
+    List,
+    /// Seal everything with the first key, while the service runs. All nodes must have that key in
+    /// front by then. If it is interrupted, run it again.
+    Rotate,
 }
 
 /// Commands of API keys.

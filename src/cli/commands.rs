@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::administrators;
 use super::args::{
     ApiKeyCommand, ConnectionCommand, DomainCommand, EnvironmentCommand, GroupCommand, Manage,
     OidcArgs, OrganizationCommand, RedirectUriCommand, RoleCommand, SessionCommand,
 };
+use super::{administrators, keys};
 use crate::app::App;
 use crate::base::id::{OrganizationDomainId, OrganizationId, RedirectUriId};
 use crate::base::page::{Page, PageRequest};
@@ -87,6 +87,7 @@ pub async fn run(session: &Session, command: Manage) -> Result<Value> {
         Manage::Role(command) => roles(session, command).await,
         Manage::Session(command) => sessions(session, command).await,
         Manage::Administrator(command) => administrators::run(&session.app, command).await,
+        Manage::Keys(command) => keys::run(&session.app, command).await,
         Manage::Events => {
             let filter = event::Filter::default();
             session.read(async move |tx| listed(event::list(tx, &filter, &all()).await?)).await

@@ -7,8 +7,11 @@ mod args;
 mod commands;
 mod doctor;
 mod import;
+mod keys;
 mod manifest;
+mod migrate;
 mod overrides;
+mod upkeep;
 
 use std::path::PathBuf;
 
@@ -19,7 +22,9 @@ pub use commands::{Session, run};
 pub use doctor::{DoctorArgs, examine};
 pub use import::{ImportCommand, import};
 pub use manifest::{ApplyArgs, ExportArgs, apply, export};
+pub use migrate::{CopyArgs, MigrateArgs, copy, migrate};
 pub use overrides::Overrides;
+pub use upkeep::{Upkeep, maintain};
 
 /// The enterprise single sign-on service you run yourself.
 #[derive(Debug, Parser)]
@@ -51,6 +56,15 @@ pub enum Command {
     /// Look for what keeps people from signing in by a connection; the exit code is 0 if all
     /// is well, 3 if something needs attention.
     Doctor(DoctorArgs),
+    /// Look after an installation.
+    #[command(flatten)]
+    Upkeep(Upkeep),
+    /// Bring the schema of the database up to date, or say what that would do. The service does it by
+    /// itself when it starts.
+    Migrate(MigrateArgs),
+    /// Copy a whole installation from SQLite into an empty database, and verify the copy. What the
+    /// service writes meanwhile is not in it: stop it first.
+    Copy(CopyArgs),
     /// Bring an installation to what a file says: environments, organizations, connections and more.
     Apply(ApplyArgs),
     /// Print an installation as a file for `apply`. No secret is in it.

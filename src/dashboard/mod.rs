@@ -26,14 +26,14 @@ mod visit;
 
 use axum::Router;
 use axum::extract::State;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
 
 use crate::app::App;
 use crate::web::page::see_other;
 use crate::web::refusal::{self, Refusal, Way};
-use crate::web::{csrf, page, request_id};
+use crate::web::{csrf, page};
 use visit::{Read, Visit};
 
 /// The cookie of a session.
@@ -67,7 +67,6 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state((app.clone(), SESSION), csrf::bind))
         .layer(from_fn_with_state(WAY, refusal::render))
         .layer(map_response(page::strict))
-        .layer(from_fn(request_id::assign))
         .with_state(app)
 }
 

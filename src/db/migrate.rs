@@ -1,11 +1,17 @@
 //! Migrations: numbered SQL files, forward only, each in a transaction of its own.
+//!
+//! A migration that was interrupted has not happened; of nodes that start at once, one applies it and
+//! the others wait.
+
+use std::collections::BTreeMap;
 
 use super::{Db, Tx};
+use crate::base::time::Timestamp;
 use crate::base::{Caller, Error, Result};
 
 /// One file of `migrations/`.
 struct Migration {
-    /// Its number, from 1 without gaps.
+    /// Its number.
     version: i64,
     /// Its name without number and ending.
     name: &'static str,
@@ -26,32 +32,141 @@ const MIGRATIONS: &[Migration] = &[
         name: "webhooks",
         sql: include_str!("../../migrations/0003_webhooks.sql"),
     },
+    Migration { version: 5, name: "logout", sql: include_str!("../../migrations/0005_logout.sql") },
+    Migration { version: 6, name: "limits", sql: include_str!("../../migrations/0006_limits.sql") },
+    Migration {
+        version: 7,
+        name: "api_keys_and_origins",
+        sql: include_str!("../../migrations/0007_api_keys_and_origins.sql"),
+    },
 ];
 
-/// Brings the schema up to date.
+/// How the name of a migration begins after which older programs do not work any more. All others
+/// only add, so that nodes of the release before go on while the new ones start.
+const BREAKING: &str = "breaking_";
+
+/// A migration, and whether the database has it.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its number.
+    pub version: i64,
+    /// Its name.
+    pub name: String,
+    /// Its statements; `None` if this program does not know it.
+    pub sql: Option<&'static str>,
+    /// When it was applied; `None`: it was not.
+    pub applied_at: Option<Timestamp>,
+}
+
+/// All migrations: those that this program knows, and those that a newer one has applied.
 ///
 /// # Errors
 ///
-/// [`Error::Internal`] if a migration fails, or if the schema is newer than this program.
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn steps(db: &Db) -> Result<Vec<Step>> {
+    let mut applied = applied(db).await?;
+    let mut steps: Vec<Step> = MIGRATIONS
+        .iter()
+        .map(|known| Step {
+            version: known.version,
+            name: known.name.to_owned(),
+            sql: Some(known.sql),
+            applied_at: applied.remove(&known.version).map(|(_, moment)| moment),
+        })
+        .collect();
+    steps.extend(applied.into_iter().map(|(version, (name, moment))| Step {
+        version,
+        name,
+        sql: None,
+        applied_at: Some(moment),
+    }));
+    Ok(steps)
+}
+
+/// The number of the newest migration that this program knows.
+pub fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |migration| migration.version)
+}
+
+/// Brings the schema up to date, as far as this program knows it.
+///
+/// # Errors
+///
+/// As [`to`].
 pub(super) async fn run(db: &Db) -> Result<()> {
+    to(db, newest()).await
+}
+
+/// Brings the schema to this version, unless it is there or further.
+///
+/// # Errors
+///
+/// [`Error::Internal`] if a migration fails, or if a newer program has changed what this one relies
+/// on: then nothing was written.
+pub async fn to(db: &Db, version: i64) -> Result<()> {
     let nobody = Caller::anonymous();
+    let applied = applied(db).await?;
+    check_newer(&applied)?;
+    let missing = |migration: &&Migration| {
+        migration.version <= version && !applied.contains_key(&migration.version)
+    };
+    let missing: Vec<&'static Migration> = MIGRATIONS.iter().filter(missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
     if let Err(Error::Internal(_)) = create_table(db, &nobody).await {
         // On PostgreSQL, IF NOT EXISTS does not see the table that another node is about to
         // commit, and fails when it does. Now it is there.
         create_table(db, &nobody).await?;
     }
-    let applied = db.read(&nobody, async |tx| version(tx).await).await?;
-    let newest = MIGRATIONS.last().map_or(0, |migration| migration.version);
-    if applied > newest {
-        return Err(Error::internal(format!(
-            "the database has schema {applied}, but this program knows only up to {newest}: \
-             it was written by a newer Vestibule"
-        )));
-    }
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version > applied) {
+    for migration in missing {
         db.write(&nobody, async |tx| apply(tx, migration).await).await?;
     }
     Ok(())
+}
+
+/// Whether this program works on a schema with these migrations.
+fn check_newer(applied: &Applied) -> Result<()> {
+    let newer = applied.range(newest() + 1..);
+    let breaking: Vec<String> = newer
+        .filter(|(_, (name, _))| name.starts_with(BREAKING))
+        .map(|(version, (name, _))| format!("{version} ({name})"))
+        .collect();
+    if breaking.is_empty() {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "a newer Vestibule has changed the database in a way that this program cannot work with: it \
+         knows the schema up to {}, and migration {} breaks with it. Start the newer program, or \
+         restore a backup from before",
+        newest(),
+        breaking.join(", ")
+    )))
+}
+
+/// Number of a migration, its name, and when it was applied.
+type Applied = BTreeMap<i64, (String, Timestamp)>;
+
+async fn applied(db: &Db) -> Result<Applied> {
+    if !db.has_table("schema_migrations").await? {
+        return Ok(Applied::new());
+    }
+    db.read(&Caller::anonymous(), async |tx| noted(tx).await).await
+}
+
+async fn noted(tx: &mut Tx) -> Result<Applied> {
+    tx.fetch_all("SELECT version, name, applied_at FROM schema_migrations", &[])
+        .await?
+        .into_iter()
+        .map(|mut row| Ok((row.next()?, (row.next()?, row.next()?))))
+        .collect()
+}
+
+/// The number of the newest migration that was applied, if this program works on what it made.
+pub(super) async fn check_known(tx: &mut Tx) -> Result<i64> {
+    let applied = noted(tx).await?;
+    check_newer(&applied)?;
+    Ok(applied.keys().next_back().copied().unwrap_or(0))
 }
 
 /// Makes the table in which migrations are noted, if there is none.
@@ -68,17 +183,10 @@ async fn create_table(db: &Db, nobody: &Caller) -> Result<()> {
     .await
 }
 
-/// The number of the newest migration that was applied, 0 if none was.
-async fn version(tx: &mut Tx) -> Result<i64> {
-    tx.fetch_one("SELECT CAST(coalesce(max(version), 0) AS BIGINT) FROM schema_migrations", &[])
-        .await?
-        .next()
-}
-
 /// Applies one migration, unless another node was faster: the insert waits for that node.
 async fn apply(tx: &mut Tx, migration: &Migration) -> Result<()> {
     let taken = tx
-        .execute(
+        .execute_patiently(
             "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)
              ON CONFLICT (version) DO NOTHING",
             &[migration.version.into(), migration.name.into(), tx.now().into()],
@@ -96,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_the_folder_is_listed_in_order_without_gaps() {
+    fn every_file_of_the_folder_is_listed_in_order() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()
@@ -106,6 +214,6 @@ mod tests {
         let listed: Vec<String> =
             MIGRATIONS.iter().map(|m| format!("{:04}_{}.sql", m.version, m.name)).collect();
         assert_eq!(files, listed);
-        assert!((1..).zip(MIGRATIONS).all(|(n, migration)| migration.version == n));
+        assert!(MIGRATIONS.is_sorted_by(|a, b| a.version < b.version));
     }
 }

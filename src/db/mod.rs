@@ -4,16 +4,19 @@
 //! never waits, so the writer thread polls it to completion, and on PostgreSQL it is polled on the
 //! thread that owns the connection. So a unit may hold anything and need not be `Send` itself.
 
+pub mod copy;
 pub mod migrate;
 mod postgres;
 mod query;
 mod sqlite;
+pub mod transfer;
 mod tx;
 mod unit;
 mod value;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use query::Query;
 pub use tx::Tx;
@@ -21,6 +24,8 @@ pub use value::{Cell, FromCell, Param, Row};
 
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
+use crate::telemetry::spans::Side;
+use crate::telemetry::{Kind, metrics, request};
 
 /// Where the data lives.
 #[derive(Clone)]
@@ -63,15 +68,37 @@ impl Db {
     /// [`Error::Unavailable`] if it does not open or does not answer, [`Error::Internal`] if a
     /// migration fails or the schema is newer than this program.
     pub async fn open(location: &Location, clock: Clock) -> Result<Self> {
+        let db = Self::connect(location, clock).await?;
+        migrate::run(&db).await?;
+        Ok(db)
+    }
+
+    /// Opens the database with the schema that it has, or none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if it does not open or does not answer.
+    pub async fn connect(location: &Location, clock: Clock) -> Result<Self> {
         let engine = match location {
             Location::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, clock)?),
             Location::Postgres(url) => {
                 Engine::Postgres(postgres::Postgres::open(url, clock).await?)
             }
         };
-        let db = Self { engine: Arc::new(engine) };
-        migrate::run(&db).await?;
-        Ok(db)
+        Ok(Self { engine: Arc::new(engine) })
+    }
+
+    /// Whether there is a table of this name.
+    async fn has_table(&self, name: &'static str) -> Result<bool> {
+        let sql = match &*self.engine {
+            Engine::Sqlite(_) => "SELECT count(*) FROM sqlite_master WHERE name = $1",
+            Engine::Postgres(_) => {
+                "SELECT count(*) FROM information_schema.tables
+                 WHERE table_name = $1 AND table_schema = current_schema()"
+            }
+        };
+        let count = async move |tx: &mut Tx| tx.fetch_one(sql, &[name.into()]).await?.next();
+        Ok(self.read::<i64, _>(&Caller::anonymous(), count).await? > 0)
     }
 
     /// Runs a unit of work that only reads. Every statement sees committed data.
@@ -84,10 +111,12 @@ impl Db {
         T: Send + 'static,
         F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
     {
-        match &*self.engine {
+        let _watch = Watch::begin(Kind::Read);
+        let result = match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.read(caller, unit).await,
             Engine::Postgres(postgres) => postgres.read(caller, unit).await,
-        }
+        };
+        result.inspect_err(count)
     }
 
     /// Runs a unit of work: `Ok` commits it, durably, before this returns; `Err` undoes it.
@@ -103,11 +132,45 @@ impl Db {
         T: Send + 'static,
         F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
     {
-        let (work, answer) = unit::new(caller, unit);
+        let _watch = Watch::begin(Kind::Write);
+        let (work, answer) = unit::new(caller, unit, Kind::Write);
         match &*self.engine {
             Engine::Sqlite(sqlite) => sqlite.submit(work)?,
             Engine::Postgres(postgres) => postgres.submit(work),
         }
-        answer.await.unwrap_or_else(|_| Err(Error::unavailable("the database is shutting down")))
+        let answer = answer.await;
+        answer
+            .unwrap_or_else(|_| Err(Error::unavailable("the database is shutting down")))
+            .inspect_err(count)
+    }
+}
+
+/// Measures a unit of work until it is dropped.
+struct Watch(Kind, Instant);
+
+impl Watch {
+    fn begin(kind: Kind) -> Self {
+        metrics().unit_began(kind);
+        Self(kind, Instant::now())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        metrics().unit_ended(self.0, self.1.elapsed());
+        let name = match self.0 {
+            Kind::Read => "database read",
+            Kind::Write => "database write",
+        };
+        request::did(name, Side::Internal, self.1, None);
+    }
+}
+
+/// Counts errors that are not the caller's.
+fn count(error: &Error) {
+    match error {
+        Error::Unavailable(_) => metrics().unit_failed("unavailable"),
+        Error::Internal(_) => metrics().unit_failed("internal"),
+        _ => {}
     }
 }

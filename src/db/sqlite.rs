@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
@@ -17,6 +17,7 @@ use super::unit::{self, Work};
 use super::value::{Cell, Param, Row};
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
+use crate::telemetry::{Kind, metrics};
 
 /// How many units one commit may carry.
 const MAX_BATCH: usize = 256;
@@ -81,7 +82,9 @@ impl Sqlite {
     where
         F: AsyncFn(&mut Tx) -> Result<T>,
     {
+        let asked = Instant::now();
         let permit = self.permits.acquire().await.map_err(Error::unavailable)?;
+        metrics().unit_waited(Kind::Read, asked.elapsed());
         let connection = self.lock_readers().pop().ok_or_else(|| Error::internal("no reader"))?;
         let (connection, result) = self.run_read(connection, caller, &unit);
         self.lock_readers().extend(connection);
@@ -117,7 +120,7 @@ impl Sqlite {
 }
 
 /// Polls a future that never waits, because on SQLite nothing in a unit does.
-fn complete<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) fn complete<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => Err(Error::internal("a unit of work waited for something else")),
@@ -140,6 +143,7 @@ impl Writer {
         while let Some(first) = self.waiting.blocking_recv() {
             let mut batch = Vec::new();
             let outcome = self.commit_batch(first, &mut batch);
+            metrics().committed(batch.len());
             for mut work in batch {
                 if let Err(error) = &outcome {
                     // Also those that failed by themselves: what they saw of the units before
@@ -252,6 +256,25 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Opens a file that nobody else has open, without a log beside it.
+    pub(super) fn bare(path: &Path) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let sqlite = rusqlite::Connection::open_with_flags(path, flags).map_err(error)?;
+        sqlite
+            .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
+            .map_err(error)?;
+        sqlite.pragma_update(None, "foreign_keys", true).map_err(error)?;
+        Ok(Self { sqlite, rewritten: HashMap::new() })
+    }
+
+    /// A connection that sees the file as it is when it reads first, until it is dropped.
+    pub(super) fn snapshot(path: &Path) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Self::open(path, flags)?;
+        connection.execute("BEGIN", &[])?;
+        Ok(connection)
+    }
+
     fn open(path: &Path, flags: OpenFlags) -> Result<Self> {
         let sqlite = rusqlite::Connection::open_with_flags(path, flags).map_err(error)?;
         sqlite.busy_timeout(BUSY_TIMEOUT).map_err(error)?;
@@ -369,7 +392,7 @@ fn cell(value: ValueRef<'_>) -> Result<Cell> {
 }
 
 /// Sorts SQLite's errors: those that may pass by themselves, and faults of ours.
-fn error(error: rusqlite::Error) -> Error {
+pub(super) fn error(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(
             ErrorCode::DatabaseBusy

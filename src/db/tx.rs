@@ -127,6 +127,20 @@ impl Tx {
         .inspect_err(|_| self.failed = true)
     }
 
+    /// The same with a statement that may have to wait as long as a migration takes.
+    pub(super) async fn execute_patiently(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<u64> {
+        self.check()?;
+        match &mut self.connection {
+            Connection::Sqlite(sqlite) => sqlite.execute(sql, params),
+            Connection::Postgres(postgres) => postgres.execute_patiently(sql, params).await,
+        }
+        .inspect_err(|_| self.failed = true)
+    }
+
     /// Runs several statements without parameters, as they stand in a migration.
     pub(super) async fn execute_batch(&mut self, sql: &str) -> Result<()> {
         self.check()?;

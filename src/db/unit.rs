@@ -1,11 +1,13 @@
 //! A unit of work on its way to the thread that runs it.
 
 use std::pin::Pin;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use super::tx::Tx;
 use crate::base::{Caller, Error, Result};
+use crate::telemetry::{Kind, metrics};
 
 /// A unit of work whose result type is forgotten, so that many kinds stand in one queue.
 pub(super) trait Work: Send {
@@ -40,17 +42,24 @@ struct Unit<T, F> {
     caller: Caller,
     unit: F,
     result: Option<Result<T>>,
+    /// Since when it waits for its turn; `None` once that came.
+    waits: Option<(Kind, Instant)>,
     reply: oneshot::Sender<Result<T>>,
 }
 
 /// Wraps a unit; its result comes out of the receiver.
-pub(super) fn new<T, F>(caller: &Caller, unit: F) -> (Box<dyn Work>, oneshot::Receiver<Result<T>>)
+pub(super) fn new<T, F>(
+    caller: &Caller,
+    unit: F,
+    kind: Kind,
+) -> (Box<dyn Work>, oneshot::Receiver<Result<T>>)
 where
     T: Send + 'static,
     F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Unit { caller: caller.clone(), unit, result: None, reply }), answer)
+    let (caller, waits) = (caller.clone(), Some((kind, Instant::now())));
+    (Box::new(Unit { caller, unit, result: None, waits, reply }), answer)
 }
 
 impl<T, F> Work for Unit<T, F>
@@ -63,6 +72,9 @@ where
     }
 
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> Pin<Box<dyn Future<Output = bool> + 'a>> {
+        if let Some((kind, since)) = self.waits.take() {
+            metrics().unit_waited(kind, since.elapsed());
+        }
         Box::pin(async move {
             let result = (self.unit)(tx).await;
             let keep = result.is_ok();

@@ -119,6 +119,11 @@ impl Row {
         Self { cells: cells.into_iter() }
     }
 
+    /// All columns that were not read yet.
+    pub(super) fn into_cells(self) -> Vec<Cell> {
+        self.cells.collect()
+    }
+
     /// The next column.
     ///
     /// # Errors
@@ -139,6 +144,11 @@ pub trait FromCell: Sized {
     fn from_cell(cell: Cell) -> Option<Self>;
 }
 
+impl FromCell for Cell {
+    fn from_cell(cell: Cell) -> Option<Self> {
+        Some(cell)
+    }
+}
 impl FromCell for i64 {
     fn from_cell(cell: Cell) -> Option<Self> {
         if let Cell::Int(int) = cell { Some(int) } else { None }

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::base::id::WebhookEndpointId;
 use crate::base::secret::random_bytes;
 use crate::base::{Caller, Error, Result};
+use crate::db::Tx;
 use crate::model::event::{self, Event};
 use crate::model::webhook_delivery::{self, Attempt, WebhookDelivery};
 use crate::model::webhook_endpoint::{
@@ -43,19 +44,14 @@ const SCAN: i64 = 5000;
 /// How many rounds a node makes before it gives others a turn.
 const ROUNDS: usize = 50;
 
-/// Creates an endpoint, if its URL may be spoken to.
+/// Creates an endpoint, if its URL may be spoken to: that needs no network to tell.
 ///
 /// # Errors
 ///
 /// [`Error::Invalid`] if not; else as [`webhook_endpoint::create`].
-pub async fn create(
-    app: &App,
-    caller: &Caller,
-    new: NewWebhookEndpoint,
-) -> Result<WebhookEndpoint> {
+pub async fn create(app: &App, tx: &mut Tx, new: &NewWebhookEndpoint) -> Result<WebhookEndpoint> {
     vet(app, &new.endpoint_url)?;
-    let sealer = Arc::clone(&app.sealer);
-    app.db.write(caller, async move |tx| webhook_endpoint::create(tx, &sealer, &new).await).await
+    webhook_endpoint::create(tx, &app.sealer, new).await
 }
 
 /// Changes an endpoint, if its new URL may be spoken to.

@@ -16,6 +16,7 @@ use crate::base::{Caller, Error, Result};
 use crate::model::webhook_delivery::Attempt;
 use crate::model::webhook_endpoint::{self, WebhookEndpoint};
 use crate::outbound::Request;
+use crate::telemetry::{Call, metrics};
 
 /// How much of an answer is read, in bytes; a longer one is a failure.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -38,7 +39,11 @@ pub(super) async fn all(
         {
             let (app, url, secret) = (app.clone(), Arc::clone(&url), secret.clone());
             let body = serde_json::to_vec(&item.event).map_err(Error::internal)?;
-            under_way.spawn(async move { (item, post(&app, &url, &secret, body).await.0) });
+            under_way.spawn(async move {
+                let attempt = post(&app, &url, &secret, body).await.0;
+                metrics().delivered(attempt.problem.is_none());
+                (item, attempt)
+            });
         }
         match under_way.join_next().await {
             Some(done) => sent.push(done.map_err(Error::internal)?),
@@ -67,7 +72,7 @@ async fn post(app: &App, url: &str, secret: &Secret, body: Vec<u8>) -> (Attempt,
         max_response_bytes: MAX_ANSWER,
         extra_ca: None,
     };
-    match app.upstream.outbound().send(request).await {
+    match app.upstream.outbound().send_for(Call::Webhook, request).await {
         Ok(answer) => {
             let status = answer.status;
             let problem = (!status.is_success())

@@ -80,7 +80,7 @@ pub(super) async fn initiate(
 }
 
 /// Whether nobody is going anywhere: a look without a visit, or a browser that guesses ahead.
-fn begins_nothing(parts: &Parts) -> bool {
+pub(super) fn begins_nothing(parts: &Parts) -> bool {
     let guesses = |name| {
         parts.headers.get(name).is_some_and(|value| {
             value.to_str().is_ok_and(|text| text.to_ascii_lowercase().contains("prefetch"))

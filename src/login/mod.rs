@@ -3,12 +3,15 @@
 mod authorize;
 mod callback;
 mod consent;
+mod cors;
+mod logout;
 mod pages;
 mod params;
 mod profile;
 mod token;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::app::App;
@@ -23,8 +26,21 @@ pub fn router(app: App) -> Router {
             "/sso/oidc/{external_key}/initiate",
             get(authorize::initiate).post(authorize::initiate),
         )
+        .route("/sso/oidc/{external_key}/logout/callback", get(logout::callback))
+        .route(
+            "/sso/oidc/idp-logout/{external_key}",
+            get(logout::front_channel).post(logout::back_channel),
+        )
+        .route("/sso/logout", get(logout::logout))
         .route("/sso/consent", post(consent::answer))
+        .merge(for_scripts(&app))
+        .with_state(app)
+}
+
+/// What scripts of registered origins may call from within a browser.
+fn for_scripts(app: &App) -> Router<App> {
+    Router::new()
         .route("/sso/token", post(token::token))
         .route("/sso/profile", get(profile::profile))
-        .with_state(app)
+        .route_layer(from_fn_with_state(app.clone(), cors::allow))
 }

@@ -32,12 +32,24 @@ struct ConsentPage<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "login/message.html")]
+struct MessagePage<'a> {
+    title: &'a str,
+    sentence: &'a str,
+}
+
+#[derive(Template)]
 #[template(path = "login/welcome.html")]
 struct WelcomePage;
 
 /// What whoever opens the base URL sees.
 pub(super) fn welcome() -> Response {
     page::page(StatusCode::OK, &WelcomePage)
+}
+
+/// A page that says one thing.
+pub(super) fn message(status: StatusCode, title: &str, sentence: &str) -> Response {
+    page::page(status, &MessagePage { title, sentence })
 }
 
 /// The status of our own page for a failure.

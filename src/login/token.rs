@@ -6,7 +6,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,6 +16,7 @@ use crate::base::secret::Secret;
 use crate::model::access_token::LIFETIME_S;
 use crate::model::profile::Profile;
 use crate::sso::token::{self, Granted, Request, TokenError};
+use crate::web::limit::{self, Source};
 use crate::web::page;
 
 /// The parameters, each of which may be there once.
@@ -35,6 +36,7 @@ struct TokenAnswer<'a> {
 pub(super) async fn token(
     State(app): State<App>,
     Query(query): Query<Vec<(String, String)>>,
+    extensions: Extensions,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -42,10 +44,17 @@ pub(super) async fn token(
         tracing::warn!(reason = "secret_in_query", "a secret came in a URL, where logs keep it");
         return refused(&TokenError::InvalidRequest("Credentials may not be in the query string."));
     }
+    let source = Source::of(&app, &extensions, &headers);
+    if let Err(wait) = source.may_guess(&app) {
+        return limit::refuse(wait);
+    }
     let outcome = match read(&headers, &body) {
         Ok(request) => token::redeem(&app, request).await,
         Err(error) => Err(error),
     };
+    if matches!(outcome, Err(TokenError::InvalidClient)) {
+        source.guessed(&app);
+    }
     match outcome {
         Ok(Granted { access_token, profile }) => answer(
             StatusCode::OK,

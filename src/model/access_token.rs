@@ -10,7 +10,7 @@ use crate::db::Tx;
 /// How long an access token is good: 10 minutes, in seconds (`expires_in`).
 pub const LIFETIME_S: i64 = 600;
 
-/// Stores a token for the profile of a code.
+/// Stores a token for the profile of a code, good until then.
 ///
 /// # Errors
 ///
@@ -18,8 +18,8 @@ pub const LIFETIME_S: i64 = 600;
 pub async fn issue(
     tx: &mut Tx,
     token: &Secret,
-    code: &SecretHash,
-    origin: &AuthorizationCode,
+    (code, origin): (&SecretHash, &AuthorizationCode),
+    expires_at: Timestamp,
 ) -> Result<()> {
     tx.execute(
         "INSERT INTO access_tokens
@@ -31,23 +31,38 @@ pub async fn issue(
             (&origin.connection_id).into(),
             (&origin.profile_id).into(),
             code.into(),
-            tx.now().plus_ms(LIFETIME_S * 1000).into(),
+            expires_at.into(),
         ],
     )
     .await
     .map(drop)
 }
 
-/// Revokes what a code gave (RFC 6749 section 4.1.2). Not limited to an environment: whoever replays
-/// the code, it has leaked.
+/// When the token ends that a code of the caller's environment gave, if it gave one.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
+pub async fn expiry_by_code(tx: &mut Tx, code: &SecretHash) -> Result<Option<Timestamp>> {
+    tx.fetch_optional(
+        "SELECT expires_at FROM access_tokens WHERE code_hash = $1 AND environment_id = $2",
+        &[code.into(), (&tx.environment_id()).into()],
+    )
+    .await?
+    .map(|mut row| row.next())
+    .transpose()
+}
+
+/// Revokes what a code gave (RFC 6749 section 4.1.2); returns how many tokens that were. Not limited to
+/// an environment: whoever replays the code, it has leaked.
 ///
 /// # Errors
 ///
 /// [`Error::Unavailable`](crate::base::Error::Unavailable) if it could not be stored.
-pub async fn revoke_by_code(tx: &mut Tx, code: &SecretHash) -> Result<u64> {
+pub async fn revoke_by_code(tx: &mut Tx, code_hash: &[u8]) -> Result<u64> {
     tx.execute(
         "UPDATE access_tokens SET revoked_at = $1 WHERE code_hash = $2 AND revoked_at IS NULL",
-        &[tx.now().into(), code.into()],
+        &[tx.now().into(), code_hash.into()],
     )
     .await
 }

@@ -108,6 +108,61 @@ pub async fn take(tx: &mut Tx, code: &SecretHash, request: &SecretHash) -> Resul
     Ok(if same { Take::Repeated(spent) } else { Take::Replayed(spent) })
 }
 
+/// A code of the caller's environment, as it is and without taking it.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
+pub async fn peek(tx: &mut Tx, code: &SecretHash) -> Result<Option<AuthorizationCode>> {
+    tx.fetch_optional(
+        "SELECT environment_id, connection_id, profile_id, sso_session_id, redirect_uri,
+             code_challenge, expires_at
+         FROM authorization_codes WHERE code_hash = $1 AND environment_id = $2",
+        &[code.into(), (&tx.environment_id()).into()],
+    )
+    .await?
+    .map(from_row)
+    .transpose()
+}
+
+/// The codes of a profile that are remembered: their hashes, and the logins that they end; the newest
+/// first.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
+pub async fn of_profile(
+    tx: &mut Tx,
+    profile_id: &ProfileId,
+) -> Result<Vec<(Vec<u8>, SsoSessionId)>> {
+    tx.fetch_all(
+        "SELECT code_hash, sso_session_id FROM authorization_codes
+         WHERE profile_id = $1 AND environment_id = $2 ORDER BY expires_at DESC LIMIT 500",
+        &[profile_id.into(), (&tx.environment_id()).into()],
+    )
+    .await?
+    .into_iter()
+    .map(|mut row| Ok((row.next()?, row.next()?)))
+    .collect()
+}
+
+/// Ends a code that nobody has redeemed; whether there was such a one.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`](crate::base::Error::Unavailable) if it could not be stored.
+pub async fn void(tx: &mut Tx, code_hash: &[u8]) -> Result<bool> {
+    let voided = tx
+        .execute(
+            "UPDATE authorization_codes SET expires_at = $1
+             WHERE code_hash = $2 AND environment_id = $3 AND consumed_at IS NULL
+                 AND expires_at > $1",
+            &[tx.now().into(), code_hash.into(), (&tx.environment_id()).into()],
+        )
+        .await?;
+    Ok(voided > 0)
+}
+
 /// Forgets codes that ended before `moment`, at the most `limit`. Goes through all environments.
 ///
 /// # Errors

@@ -3,12 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{audit, field, redirect_uri, role};
+use super::{audit, field, given, redirect_uri, role};
 use crate::base::id::EnvironmentId;
-use crate::base::redirect_uri::Rules;
+use crate::base::redirect_uri::{Rules, leaving_address};
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
 use crate::db::{Row, Tx};
+
+/// How many addresses an environment may have to which people are sent after they logged out.
+const MAX_LOGOUT_URIS: usize = 20;
 
 /// An environment.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -80,6 +83,11 @@ pub struct Settings {
     pub portal_return_url: Option<String>,
     /// Where who has finished the setup is sent, for links that do not say.
     pub portal_success_url: Option<String>,
+    /// What access tokens are.
+    pub access_tokens: AccessTokens,
+    /// Where people may be sent after they logged out, compared byte for byte; the first one is used
+    /// where a logout names none. Without any, they stay on a page of ours.
+    pub logout_uris: Vec<String>,
 }
 
 impl Default for Settings {
@@ -91,8 +99,22 @@ impl Default for Settings {
             portal_group_mapping: true,
             portal_return_url: None,
             portal_success_url: None,
+            access_tokens: AccessTokens::default(),
+            logout_uris: Vec::new(),
         }
     }
+}
+
+/// What access tokens are. Either kind reads its profile, until it is revoked or too old.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessTokens {
+    /// Random texts.
+    #[default]
+    Opaque,
+    /// JWTs (RFC 9068), which the application can verify by itself with the keys of
+    /// `/sso/jwks/{client_id}`. That they are revoked it cannot see.
+    Jwt,
 }
 
 /// Whether a profile gets one role or several.
@@ -162,6 +184,11 @@ pub struct SettingsChange {
     pub portal_return_url: Option<String>,
     /// Where who has finished the setup is sent, for links that do not say. As `portal_return_url`.
     pub portal_success_url: Option<String>,
+    /// What access tokens are.
+    pub access_tokens: Option<AccessTokens>,
+    /// Where people may be sent after they logged out: at most 20 addresses, the one that is used
+    /// where a logout names none first.
+    pub logout_uris: Option<Vec<String>>,
 }
 
 const COLUMNS: &str = "id, name, kind, client_id, settings, created_at, updated_at";
@@ -191,8 +218,8 @@ pub async fn create_as(
         Some(client_id) => check_client_id(client_id)?.to_owned(),
         None => format!("client_{}", &id.as_str()[EnvironmentId::PREFIX.len()..]),
     };
-    super::given::check_free(tx, ("environments", "id"), id.as_str()).await?;
-    super::given::check_free(tx, ("environments", "client_id"), &client_id).await?;
+    given::check_free(tx, ("environments", "id"), id.as_str()).await?;
+    given::check_free(tx, ("environments", "client_id"), &client_id).await?;
     let environment = Environment {
         object: "environment",
         client_id,
@@ -292,6 +319,8 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
         environment.name = field::name(name, 100)?;
     }
     if let Some(change) = &change.settings {
+        let logout_uris = change.logout_uris.as_deref();
+        let logout_uris = logout_uris.map(|uris| check_logout_uris(uris, environment.kind));
         let old = &environment.settings;
         let portal_return_url = match change.portal_return_url.as_deref() {
             None => old.portal_return_url.clone(),
@@ -308,6 +337,8 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
             portal_group_mapping: change.portal_group_mapping.unwrap_or(old.portal_group_mapping),
             portal_return_url,
             portal_success_url,
+            access_tokens: change.access_tokens.unwrap_or(old.access_tokens),
+            logout_uris: logout_uris.transpose()?.unwrap_or_else(|| old.logout_uris.clone()),
         };
     }
     environment.updated_at = tx.now();
@@ -326,6 +357,26 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
     let details = json!({ "before": before, "after": after });
     audit::record(tx, "environment.updated", environment.id.as_str(), details).await?;
     Ok(environment)
+}
+
+/// The addresses, each once.
+fn check_logout_uris(uris: &[String], kind: Kind) -> Result<Vec<String>> {
+    let invalid =
+        |message: String| Err(Error::invalid("invalid_logout_uri", "logout_uris", message));
+    let mut checked: Vec<String> = Vec::new();
+    for uri in uris {
+        if let Err(rule) = leaving_address(uri, kind.redirect_rules()) {
+            let shown: String = uri.chars().take(200).collect();
+            return invalid(format!("'{shown}' cannot be a logout URI. {rule}"));
+        }
+        if !checked.contains(uri) {
+            checked.push(uri.clone());
+        }
+    }
+    if checked.len() > MAX_LOGOUT_URIS {
+        return invalid(format!("An environment has at most {MAX_LOGOUT_URIS} logout URIs."));
+    }
+    Ok(checked)
 }
 
 fn check_client_id(text: &str) -> Result<&str> {

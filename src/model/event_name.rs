@@ -1,7 +1,7 @@
 //! The names of events.
 
 /// All names of WorkOS's events, because consumers filter by what they know from there, and
-/// `profile.updated` and `webhook_endpoint.…`, which are ours. In the order of bytes.
+/// `profile.logged_out`, `profile.updated` and `webhook_endpoint.…`, which are ours. In the order of bytes.
 const NAMES: &[&str] = &[
     "action.authentication.denied",
     "action.user_registration.denied",
@@ -90,6 +90,7 @@ const NAMES: &[&str] = &[
     "pipes.connected_account.connection_failed",
     "pipes.connected_account.disconnected",
     "pipes.connected_account.reauthorization_needed",
+    "profile.logged_out",
     "profile.updated",
     "radar.challenge_created",
     "role.created",
@@ -121,6 +122,9 @@ const NAMES: &[&str] = &[
 
 /// The names of the events that are recorded here, for people to choose from.
 pub const OURS: &[&str] = &[
+    "api_key.created",
+    "api_key.revoked",
+    "api_key.updated",
     "authentication.sso_failed",
     "authentication.sso_started",
     "authentication.sso_succeeded",
@@ -142,6 +146,7 @@ pub const OURS: &[&str] = &[
     "permission.created",
     "permission.deleted",
     "permission.updated",
+    "profile.logged_out",
     "profile.updated",
     "role.created",
     "role.deleted",

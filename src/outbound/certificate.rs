@@ -23,7 +23,7 @@ pub struct Certificate {
 
 impl Certificate {
     /// Reads a certificate; `None` if it cannot be read.
-    pub(super) fn parse(der: &[u8]) -> Option<Self> {
+    pub fn parse(der: &[u8]) -> Option<Self> {
         let mut certificate = Der(Der(der).expect(SEQUENCE)?);
         let mut tbs = Der(certificate.expect(SEQUENCE)?);
         tbs.skip(0xa0); // version

@@ -35,6 +35,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use url::{Host, Position, Url};
 
 use crate::config;
+use crate::telemetry::spans::Side;
+use crate::telemetry::{Call, metrics, request};
 
 use address::{AllowList, special_class};
 pub use certificate::Certificate;
@@ -240,6 +242,22 @@ impl Outbound {
     /// The class of what went wrong; whether a `POST` was carried out is unknown after
     /// [`Error::Timeout`] and [`Error::Http`], so it must not be sent again.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
+        self.send_for(Call::Other, request).await
+    }
+
+    /// As [`Outbound::send`], counted as what it is for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outbound::send`].
+    pub async fn send_for(&self, call: Call, request: Request) -> Result<Response, Error> {
+        let watch = Watch::begin(call);
+        let result = self.vet_and_send(request).await;
+        watch.end(result.as_ref().err());
+        result
+    }
+
+    async fn vet_and_send(&self, request: Request) -> Result<Response, Error> {
         self.vet_url(&request.url)?;
         let key = Key {
             https: request.url.scheme() == "https",
@@ -368,6 +386,33 @@ where
         let _ = connection.await;
     });
     Ok(Connection { sender, opened_at: Instant::now(), patience: None })
+}
+
+/// Measures a request until it ends, or until nobody waits for it any more.
+struct Watch {
+    call: Call,
+    began: Instant,
+    /// `None` once it ended by itself.
+    class: Option<&'static str>,
+}
+
+impl Watch {
+    fn begin(call: Call) -> Self {
+        metrics().outbound_in_use.inc();
+        Self { call, began: Instant::now(), class: Some("given_up") }
+    }
+
+    fn end(mut self, error: Option<&Error>) {
+        self.class = error.map(|error| error.class());
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        metrics().outbound_in_use.dec();
+        metrics().called(self.call, self.began.elapsed(), self.class);
+        request::did(self.call.as_str(), Side::Client, self.began.into_std(), self.class);
+    }
 }
 
 /// The message as it goes over the wire.

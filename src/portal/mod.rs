@@ -15,11 +15,11 @@ mod steps;
 mod visit;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 
 use crate::app::App;
 use crate::web::refusal::{self, Refusal, Way};
-use crate::web::{csrf, page, request_id};
+use crate::web::{csrf, page};
 
 /// The cookie of a setup session.
 const SESSION: csrf::Session = "setup";
@@ -42,6 +42,5 @@ pub fn router(app: App) -> Router {
         .layer(from_fn_with_state((app.clone(), SESSION), csrf::bind))
         .layer(from_fn_with_state(WAY, refusal::render))
         .layer(map_response(page::strict))
-        .layer(from_fn(request_id::assign))
         .with_state(app)
 }

@@ -32,10 +32,28 @@ impl<T> Expiring<T> {
         key
     }
 
+    /// Changes the values.
+    pub(super) fn each_mut(&mut self, change: impl FnMut(&mut T)) {
+        self.entries.values_mut().map(|(_, value)| value).for_each(change);
+    }
+
     /// The value, if it still lives.
     pub(super) fn find(&self, now: Timestamp, key: &str) -> Option<&T> {
         let (expires_at, value) = self.entries.get(key)?;
         (*expires_at > now).then_some(value)
+    }
+
+    /// The values that this says yes to, which nobody can find afterwards.
+    pub(super) fn take_all(
+        &mut self,
+        now: Timestamp,
+        mut wanted: impl FnMut(&T) -> bool,
+    ) -> Vec<T> {
+        let found = self.entries.extract_if(|_, (_, value)| wanted(value));
+        found
+            .filter(|(_, (expires_at, _))| *expires_at > now)
+            .map(|(_, (_, value))| value)
+            .collect()
     }
 
     /// The value, which nobody can find afterwards.

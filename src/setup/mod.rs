@@ -108,10 +108,7 @@ pub struct Prepared {
 /// [`Error::Invalid`] if it could not work, with the reason.
 pub async fn prepare(app: &App, new: NewConnection, change: Change) -> Result<Prepared> {
     let works_here = new.connection_type.oidc_kind().is_some();
-    let found = match &change.oidc {
-        Some(oidc) if works_here => inspect(app, oidc, None).await?,
-        _ => Found::default(),
-    };
+    let found = if works_here { find_out(app, &change, None).await? } else { Found::default() };
     Ok(Prepared { new, change, found })
 }
 
@@ -122,14 +119,61 @@ impl Prepared {
     ///
     /// As [`connection::create`] and [`connection::change`].
     pub async fn store(&self, tx: &mut Tx, sealer: &Sealer) -> Result<Saved> {
-        let created = connection::create(tx, &self.new).await?;
-        let changed = model_change(&created, &self.change, &self.found)?;
-        let id = created.id.as_str();
-        connection::change(tx, id, sealer, changed).await?;
-        let connection = switch(tx, id, self.change.state).await?;
+        let identity = connection::Identity::default();
+        let what = (&self.change, &self.found);
+        let connection = create_in(tx, sealer, (&identity, &self.new), what).await?;
         let (notes, warnings) = (self.found.notes.clone(), self.found.warnings.clone());
         Ok(Saved { connection, notes, warnings })
     }
+}
+
+/// Finds out what a change needs to know: asks the identity provider, if the change names another
+/// one than is `known`. For a unit of work that saves more than this connection.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it could not work, with the reason.
+pub async fn find_out(app: &App, change: &Change, known: Option<&Settings>) -> Result<Found> {
+    match &change.oidc {
+        Some(oidc) => inspect(app, oidc, known).await,
+        None => Ok(Found::default()),
+    }
+}
+
+/// Creates a connection in a unit of work that saves more, after [`find_out`].
+///
+/// # Errors
+///
+/// As [`create`].
+pub async fn create_in(
+    tx: &mut Tx,
+    sealer: &Sealer,
+    (identity, new): (&connection::Identity, &NewConnection),
+    (change, found): (&Change, &Found),
+) -> Result<Connection> {
+    let created = connection::create_as(tx, identity, new).await?;
+    let changed = model_change(&created, change, found)?;
+    let id = created.id.as_str();
+    connection::change(tx, id, sealer, changed).await?;
+    switch(tx, id, change.state).await
+}
+
+/// Changes a connection in a unit of work that saves more, after [`find_out`]. Afterwards, what was
+/// fetched for it has to be forgotten.
+///
+/// # Errors
+///
+/// As [`update`].
+pub async fn update_in(
+    tx: &mut Tx,
+    sealer: &Sealer,
+    id: &str,
+    (change, found): (&Change, &Found),
+) -> Result<Connection> {
+    let current = connection::get(tx, id).await?;
+    let changed = model_change(&current, change, found)?;
+    connection::change(tx, id, sealer, changed).await?;
+    switch(tx, id, change.state).await
 }
 
 /// Changes a connection.
@@ -201,56 +245,6 @@ struct Discovered {
     discovery_endpoint: String,
     issuer: String,
     signing_algorithm: Value,
-}
-
-/// Finds out what a change needs to know: asks the identity provider, if the change names another
-/// one than is `known`. For a unit of work that saves more than this connection.
-///
-/// # Errors
-///
-/// [`Error::Invalid`] if it could not work, with the reason.
-pub async fn find_out(app: &App, change: &Change, known: Option<&Settings>) -> Result<Found> {
-    match &change.oidc {
-        Some(oidc) => inspect(app, oidc, known).await,
-        None => Ok(Found::default()),
-    }
-}
-
-/// Creates a connection, with ids that may be given, in a unit of work that saves more, after
-/// [`find_out`].
-///
-/// # Errors
-///
-/// As [`create`] and [`connection::create_as`].
-pub async fn create_in(
-    tx: &mut Tx,
-    sealer: &Sealer,
-    (identity, new): (&connection::Identity, &NewConnection),
-    (change, found): (&Change, &Found),
-) -> Result<Connection> {
-    let created = connection::create_as(tx, identity, new).await?;
-    let changed = model_change(&created, change, found)?;
-    let id = created.id.as_str();
-    connection::change(tx, id, sealer, changed).await?;
-    switch(tx, id, change.state).await
-}
-
-/// Changes a connection in a unit of work that saves more, after [`find_out`]. Afterwards, what was
-/// fetched for it has to be forgotten.
-///
-/// # Errors
-///
-/// As [`update`].
-pub async fn update_in(
-    tx: &mut Tx,
-    sealer: &Sealer,
-    id: &str,
-    (change, found): (&Change, &Found),
-) -> Result<Connection> {
-    let current = connection::get(tx, id).await?;
-    let changed = model_change(&current, change, found)?;
-    connection::change(tx, id, sealer, changed).await?;
-    switch(tx, id, change.state).await
 }
 
 /// Asks the identity provider, if the input names another one than before.

@@ -13,6 +13,7 @@ use crate::db::Tx;
 use crate::model::connection::{self, Connection, ConnectionType};
 use crate::model::sso_session::{self, Browser, Origin, Starter};
 use crate::model::{environment, redirect_uri};
+use crate::telemetry::{metrics, request};
 use crate::upstream::{self, Ask};
 
 /// How long the application's `state` may be, in bytes.
@@ -235,7 +236,7 @@ fn judge<'a>(
             connection.state.as_str(),
         ));
     }
-    if app.authorize_rate.admit(connection.id.as_str(), app.clock.now()) {
+    if app.limits.authorize.admit(connection.id.as_str(), app.clock.now()) {
         Ok(connection)
     } else {
         Err(FailureCode::RateLimited.into())
@@ -305,6 +306,7 @@ pub(super) async fn send(
 ) -> Result<Begun, Failure> {
     let settings = connection.settings.as_ref().ok_or(FailureCode::ConnectionUnlinked)?;
     let ticket = Ticket::new(going.session_id);
+    let is_test = going.starter.origin.is_test();
     ask.state = ticket.text();
     ask.redirect_uri = app.callback_uri(connection);
     ask.prompt_login |= connection.policy.force_reauthentication;
@@ -337,6 +339,10 @@ pub(super) async fn send(
         })
         .await
         .map_err(|error| failure_of(&error))?;
+    request::belongs_to(&ticket.id);
+    if !is_test {
+        metrics().login_began();
+    }
     Ok(Begun { location: departure.url, session_id: ticket.id, browser_secret })
 }
 

@@ -13,6 +13,7 @@ use crate::model::connection::{self, Connection};
 use crate::model::environment::{self, Environment};
 use crate::model::redirect_uri;
 use crate::model::sso_session::{self, Phase, Take, Taken};
+use crate::telemetry::request;
 use crate::upstream::{self, Arrival, Assertion, oidc};
 
 /// What the browser brings back from the identity provider.
@@ -118,7 +119,9 @@ pub(super) async fn take(app: &App, ticket: &Ticket, phase: Phase) -> Result<Att
             })
         })
         .await?;
-    taken.map_err(Refused::unrecorded)
+    let attempt = taken.map_err(Refused::unrecorded)?;
+    request::belongs_to(&attempt.taken.id);
+    Ok(attempt)
 }
 
 /// The checks that need no network: of the browser, the time and the connection.

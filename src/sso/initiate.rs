@@ -103,7 +103,7 @@ async fn depart(
     if !connection.policy.idp_initiated {
         return Err(FailureCode::IdpInitiatedSsoDisabled.into());
     }
-    if !app.authorize_rate.admit(connection.id.as_str(), app.clock.now()) {
+    if !app.limits.authorize.admit(connection.id.as_str(), app.clock.now()) {
         return Err(FailureCode::RateLimited.into());
     }
     let going = Going {

@@ -6,6 +6,8 @@ pub mod authorize;
 pub mod callback;
 pub mod consent;
 pub mod initiate;
+pub mod keys;
+pub mod logout;
 pub mod profile;
 pub mod sign_in;
 pub mod sweep;
@@ -22,6 +24,7 @@ use crate::base::trace::Trace;
 use crate::base::{Caller, Error, Result};
 use crate::model::sso_session;
 use crate::seal::Place;
+use crate::telemetry::{self, LoginEnd, metrics, request, spans};
 
 /// A login that ended with a failure.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ impl Refused {
     /// would be of use to nobody but a flood.
     pub fn unrecorded(failure: impl Into<Failure>) -> Self {
         let failure = failure.into();
+        metrics().logins_ended(LoginEnd::Failed(failure.code), 1);
         tracing::info!(reason = failure.code.as_str(), "a login was refused");
         Self { failure, session_id: None, environment_id: None, location: None }
     }
@@ -121,11 +125,17 @@ impl Ticket {
 
     /// Reads what came back.
     fn parse(text: &str) -> Option<Self> {
-        let (ulid, secret) = text.split_at_checked(26)?;
+        let (ulid, secret) = Self::split(text)?;
         let id = SsoSessionId::parse(&format!("{}{ulid}", SsoSessionId::PREFIX))?;
+        Some(Self { id, secret: Secret::new(secret) })
+    }
+
+    /// The characters of the id, and those of the secret.
+    fn split(text: &str) -> Option<(&str, &str)> {
+        let (ulid, secret) = text.split_at_checked(26)?;
         let fits = secret.len() == 43
             && secret.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-        fits.then(|| Self { id, secret: Secret::new(secret) })
+        fits.then_some((ulid, secret))
     }
 }
 
@@ -154,6 +164,13 @@ impl Exit<'_> {
     }
 }
 
+/// Counts a login that failed, and ends its trace.
+fn count_failure(app: &App, id: &SsoSessionId, code: FailureCode) {
+    metrics().logins_ended(LoginEnd::Failed(code), 1);
+    let why = (code.as_str(), telemetry::owner(code.owner()));
+    spans::login_ended(id, app.clock.now(), Some(why));
+}
+
 /// Ends an attempt with a failure: in the trace, in an event, and in the answer.
 async fn refuse(
     app: &App,
@@ -163,11 +180,10 @@ async fn refuse(
     exit: Exit<'_>,
 ) -> Refused {
     trace.failed(&failure);
-    tracing::info!(
-        sso_session = id.as_str(),
-        reason = failure.code.as_str(),
-        "a login was refused"
-    );
+    if !matches!(exit, Exit::TestPage(_)) {
+        count_failure(app, id, failure.code);
+    }
+    tracing::info!(reason = failure.code.as_str(), "a login was refused");
     let (session_id, recorded) = (id.clone(), failure.clone());
     let stored = app
         .db
@@ -193,16 +209,16 @@ async fn refuse_unstarted(
     (failure, mut trace): (Failure, Trace),
 ) -> Refused {
     let is_passing = matches!(failure.code, FailureCode::RateLimited | FailureCode::Unavailable);
-    if is_passing || !app.authorize_rate.admit(environment_id.as_str(), app.clock.now()) {
+    if is_passing || !app.limits.authorize.admit(environment_id.as_str(), app.clock.now()) {
         return Refused::unrecorded(failure);
     }
     trace.failed(&failure);
     let id = attempt.id.clone();
-    tracing::info!(
-        sso_session = id.as_str(),
-        reason = failure.code.as_str(),
-        "a login was refused"
-    );
+    request::belongs_to(&id);
+    if !attempt.starter.origin.is_test() {
+        count_failure(app, &id, failure.code);
+    }
+    tracing::info!(reason = failure.code.as_str(), "a login was refused");
     let recorded = failure.clone();
     let stored = app
         .db

@@ -16,6 +16,7 @@ use crate::db::Tx;
 use crate::model::authorization_code::{self, AuthorizationCode};
 use crate::model::connection::{self, Connection, ConnectionState, EmailDomains, EmailRules};
 use crate::model::environment::RoleMode;
+use crate::model::logout::{self, IdpSession, KeptIdToken};
 use crate::model::profile::{self, Profile, SignIn};
 use crate::model::role_decision::{self, Rules};
 use crate::model::sso_session::{
@@ -73,17 +74,25 @@ pub(super) async fn enter(
     let target = entering.target.clone();
     let caller = system(&entering.environment_id);
     let before = trace.clone();
+    let kept = keep(app, &entering).map_err(|error| failure_of(&error))?;
     let (code, after) = app
         .db
         .write(&caller, async move |tx| {
             let mut trace = before.clone();
-            let code = admit(tx, &entering, &mut trace).await?;
+            let code = admit(tx, &entering, kept.as_ref(), &mut trace).await?;
             Ok((code, trace))
         })
         .await
         .map_err(|error| failure_of(&error))?;
     *trace = after;
     Ok(target.code(&code?))
+}
+
+/// The ID token, sealed, if it can be of use when the person logs out.
+fn keep(app: &App, entering: &Entering) -> Result<Option<KeptIdToken>> {
+    let place = (&entering.environment_id, &entering.session_id);
+    let token = entering.assertion.id_token.as_ref();
+    token.map(|token| KeptIdToken::seal(&app.sealer, place, token.expose())).transpose()
 }
 
 /// Does what [`enter`] does, but for what it leaves behind: of a test only its result is kept.
@@ -168,6 +177,7 @@ impl Bench {
 async fn admit(
     tx: &mut Tx,
     entering: &Entering,
+    kept: Option<&KeptIdToken>,
     trace: &mut Trace,
 ) -> Result<Result<Secret, Failure>> {
     let Some(bench) = Bench::read(tx, entering).await? else {
@@ -183,6 +193,9 @@ async fn admit(
     trace.did("profile.stored", profile.id.to_string());
     if connection.state == ConnectionState::Validating {
         connection::activate(tx, connection.id.as_str()).await?;
+    }
+    if let Some(token) = kept {
+        logout::keep_id_token(tx, &profile.id, token).await?;
     }
     issue(tx, entering, &profile, trace).await.map(Ok)
 }
@@ -265,6 +278,14 @@ async fn issue(
         },
     )
     .await?;
+    if let Some(sid) = &entering.assertion.session_id {
+        let login = IdpSession {
+            sso_session_id: entering.session_id.clone(),
+            profile_id: profile.id.clone(),
+            code_hash: code.hash().as_bytes().to_vec(),
+        };
+        logout::remember_idp_session(tx, (&entering.connection_id, sid), &login).await?;
+    }
     trace.did("code.issued", "the browser goes back to the application");
     sso_session::issued(tx, &entering.session_id, (&profile.email, &profile.id), trace).await?;
     Ok(code)

@@ -7,9 +7,10 @@ use crate::base::{Caller, Result};
 use crate::db::Tx;
 use crate::model::administrator::{self, attempt, link, passkey};
 use crate::model::{
-    access_token, audit, authorization_code, environment, event, overview, setup_link, sso_session,
-    webhook_delivery,
+    access_token, audit, authorization_code, environment, event, idempotency, logout, overview,
+    rate_count, setup_link, signing_key, sso_session, webhook_delivery,
 };
+use crate::telemetry::{LoginEnd, metrics};
 
 /// How many rows one unit ends or forgets.
 const BATCH: i64 = 500;
@@ -29,6 +30,7 @@ pub async fn time_out(app: &App) -> Result<usize> {
             .write(&Caller::anonymous(), async |tx| sso_session::time_out(tx, 100).await)
             .await?;
         closed += batch;
+        metrics().logins_ended(LoginEnd::TimedOut, batch as u64);
         if batch < 100 {
             return Ok(closed);
         }
@@ -75,7 +77,7 @@ pub async fn take_stock(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Forgets codes, tokens, attempts and events whose time is over; returns how many rows.
+/// Forgets codes, tokens, attempts, kept answers and events whose time is over; returns how many rows.
 ///
 /// # Errors
 ///
@@ -84,12 +86,14 @@ pub async fn purge(app: &App) -> Result<u64> {
     let now = app.clock.now();
     let ago = |ms: i64| now.plus_ms(-ms);
     let mut purged = 0;
-    let plan: [(Kind, Timestamp); 12] = [
+    let plan: [(Kind, Timestamp); 19] = [
         (Kind::Codes, ago(authorization_code::MEMORY_MS)),
         (Kind::Tokens, ago(authorization_code::MEMORY_MS)),
         (Kind::Sessions, ago(app.config.sso_session_retention_days * DAY_MS)),
         (Kind::Events, ago(app.config.event_retention_days * DAY_MS)),
         (Kind::Deliveries, ago(app.config.event_retention_days * DAY_MS)),
+        (Kind::IdempotencyKeys, ago(idempotency::MEMORY_MS)),
+        (Kind::RateCounts, ago(DAY_MS)),
         (Kind::AdministratorSessions, now),
         (Kind::Links, now),
         (Kind::Challenges, now),
@@ -97,6 +101,11 @@ pub async fn purge(app: &App) -> Result<u64> {
         (Kind::SetupSessions, now),
         (Kind::SetupLinks, ago(app.config.audit_retention_days * DAY_MS)),
         (Kind::Audit, ago(app.config.audit_retention_days * DAY_MS)),
+        (Kind::Logouts, ago(logout::MEMORY_MS)),
+        (Kind::IdTokens, now),
+        (Kind::IdpSessions, now),
+        (Kind::LogoutTokens, now),
+        (Kind::SigningKeys, now),
     ];
     for (kind, before) in plan {
         loop {
@@ -122,6 +131,8 @@ enum Kind {
     Sessions,
     Events,
     Deliveries,
+    IdempotencyKeys,
+    RateCounts,
     AdministratorSessions,
     Links,
     Challenges,
@@ -129,6 +140,11 @@ enum Kind {
     SetupSessions,
     SetupLinks,
     Audit,
+    Logouts,
+    IdTokens,
+    IdpSessions,
+    LogoutTokens,
+    SigningKeys,
 }
 
 impl Kind {
@@ -139,6 +155,8 @@ impl Kind {
             Self::Sessions => sso_session::purge(tx, before, BATCH).await,
             Self::Events => event::purge(tx, before, BATCH).await,
             Self::Deliveries => webhook_delivery::purge(tx, before, BATCH).await,
+            Self::IdempotencyKeys => idempotency::purge(tx, before, BATCH).await,
+            Self::RateCounts => rate_count::purge(tx, before, BATCH).await,
             Self::AdministratorSessions => administrator::purge_sessions(tx, before, BATCH).await,
             Self::Links => link::purge(tx, before, BATCH).await,
             Self::Challenges => passkey::purge_challenges(tx, before, BATCH).await,
@@ -146,6 +164,11 @@ impl Kind {
             Self::SetupSessions => setup_link::purge_sessions(tx, before, BATCH).await,
             Self::SetupLinks => setup_link::purge(tx, before, BATCH).await,
             Self::Audit => audit::purge(tx, before, BATCH).await,
+            Self::Logouts => logout::purge(tx, before, BATCH).await,
+            Self::IdTokens => logout::purge_id_tokens(tx, before, BATCH).await,
+            Self::IdpSessions => logout::purge_idp_sessions(tx, before, BATCH).await,
+            Self::LogoutTokens => logout::purge_spent_tokens(tx, before, BATCH).await,
+            Self::SigningKeys => signing_key::purge(tx, before, BATCH).await,
         }
     }
 }

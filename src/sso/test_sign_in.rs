@@ -139,7 +139,7 @@ async fn depart(
     );
     // Counted apart from logins, so that tests take no room from them.
     let key = format!("test {}", connection.id);
-    if !app.authorize_rate.admit(&key, app.clock.now()) {
+    if !app.limits.authorize.admit(&key, app.clock.now()) {
         return Err(FailureCode::RateLimited.into());
     }
     if !connection.is_configured() {

@@ -1,15 +1,21 @@
 //! `POST /sso/token`: from the application's code to an access token and the profile.
 
-use super::failure_of;
+use serde_json::json;
+
+use super::{failure_of, keys, system};
 use crate::app::App;
 use crate::base::id::{EnvironmentId, SsoSessionId};
 use crate::base::secret::{Secret, SecretHash, base64url, equal, sha256};
+use crate::base::signing;
+use crate::base::time::Timestamp;
 use crate::base::{Caller, Error, Result};
 use crate::db::Tx;
-use crate::model::access_token;
+use crate::model::access_token::{self, LIFETIME_S};
 use crate::model::authorization_code::{self, AuthorizationCode, Take};
+use crate::model::environment::AccessTokens;
 use crate::model::profile::{self, Profile};
 use crate::model::{api_key, connection, environment, sso_session};
+use crate::telemetry::{LoginEnd, metrics, request, spans};
 
 /// What the application sends (RFC 6749 section 4.1.3).
 #[derive(Debug, Default)]
@@ -80,7 +86,9 @@ impl From<Error> for TokenError {
 /// Who asks, and whether a secret proved it.
 struct Client {
     environment_id: EnvironmentId,
+    client_id: String,
     is_public: bool,
+    access_tokens: AccessTokens,
 }
 
 /// Redeems a code.
@@ -112,18 +120,22 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
         .await?
         .ok_or(TokenError::InvalidClient)?;
     let fingerprint = fingerprint(&request, &client, &code);
-    let token = access_token(app, &request, &code);
-    let redeeming = Redeeming { request, client, code, fingerprint, token };
-    let (granted, token) = app
-        .db
-        .write(&Caller::anonymous(), async move |tx| {
-            Ok((redeeming.run(tx).await?, redeeming.token.clone()))
-        })
-        .await?;
+    let tokens = access_tokens(app, &request, &client, &code).await?;
+    let redeeming = Redeeming { request, client, code, fingerprint, tokens };
+    let granted =
+        app.db.write(&Caller::anonymous(), async move |tx| redeeming.run(tx).await).await?;
     match granted {
-        Ok(profile) => Ok(Granted { access_token: token, profile }),
+        Ok(Redeemed { granted, session_id, is_repeated }) => {
+            request::belongs_to(&session_id);
+            if !is_repeated {
+                metrics().logins_ended(LoginEnd::Succeeded, 1);
+                spans::login_ended(&session_id, app.clock.now(), None);
+            }
+            Ok(granted)
+        }
         Err(refusal) => {
             refusal.log();
+            metrics().token_refused(refusal.reason);
             Err(TokenError::InvalidGrant)
         }
     }
@@ -139,12 +151,14 @@ struct Refusal {
 impl Refusal {
     /// A code in two hands has leaked; the rest is somebody's mistake.
     fn log(&self) {
-        let (reason, sso_session) =
-            (self.reason, self.session_id.as_ref().map(SsoSessionId::as_str));
+        let reason = self.reason;
+        if let Some(id) = &self.session_id {
+            request::belongs_to(id);
+        }
         if matches!(reason, "code_replay" | "code_wrong_client") {
-            tracing::warn!(reason, sso_session, "a code was refused, and what it gave is revoked");
+            tracing::warn!(reason, "a code was refused, and what it gave is revoked");
         } else {
-            tracing::info!(reason, sso_session, "a code was refused");
+            tracing::info!(reason, "a code was refused");
         }
     }
 }
@@ -162,7 +176,12 @@ async fn authenticate(
     let Some(environment) = environment::find_by_client_id(tx, client_id).await? else {
         return Ok(None);
     };
-    let client = Client { environment_id: environment.id, is_public: secret.is_none() };
+    let client = Client {
+        environment_id: environment.id,
+        client_id: environment.client_id,
+        is_public: secret.is_none(),
+        access_tokens: environment.settings.access_tokens,
+    };
     Ok(match secret {
         Some(hash) => api_key::find_by_hash(tx, &hash)
             .await?
@@ -187,15 +206,80 @@ fn fingerprint(request: &Request, client: &Client, code: &Secret) -> SecretHash 
     SecretHash::of(&text)
 }
 
-/// The token for this request: the same one for its repetition, although only a hash is stored.
-fn access_token(app: &App, request: &Request, code: &Secret) -> Secret {
+/// A token that may be granted.
+struct Token {
+    text: Secret,
+    /// When it ends; `None`: after its lifetime.
+    expires_at: Option<Timestamp>,
+}
+
+/// The token for this request: the same one for its repetition, although only a hash is stored. The
+/// first is for a new request; a repetition may find any of them, made before the keys changed.
+async fn access_tokens(
+    app: &App,
+    request: &Request,
+    client: &Client,
+    code: &Secret,
+) -> Result<Vec<Token>> {
+    let mut tokens = Vec::new();
+    for random in random_parts(app, request, code) {
+        tokens.push(match client.access_tokens {
+            AccessTokens::Opaque => Token { text: random, expires_at: None },
+            AccessTokens::Jwt => signed(app, client, code, random).await?,
+        });
+    }
+    Ok(tokens)
+}
+
+/// A JWT (RFC 9068) around a random text. Signed before the code is taken: signing takes longer than a
+/// unit of work may.
+async fn signed(app: &App, client: &Client, code: &Secret, random: Secret) -> Result<Token> {
+    let (caller, hash) = (system(&client.environment_id), code.hash());
+    let read = async move |tx: &mut Tx| {
+        let Some(code) = authorization_code::peek(tx, &hash).await? else { return Ok(None) };
+        let profile = profile::get(tx, &code.profile_id).await?;
+        let known = access_token::expiry_by_code(tx, &hash).await?;
+        let expires_at = known.unwrap_or_else(|| tx.now().plus_ms(LIFETIME_S * 1000));
+        Ok(Some((code, profile, expires_at.as_s())))
+    };
+    let Some((code, profile, exp)) = app.db.read(&caller, read).await? else {
+        // There is nothing to grant.
+        return Ok(Token { text: random, expires_at: None });
+    };
+    let key = keys::current(app, &client.environment_id).await?;
+    let claims = json!({
+        "iss": app.url(&format!("/sso/{}", client.client_id)),
+        "aud": client.client_id,
+        "client_id": client.client_id,
+        "sub": profile.id,
+        "sid": code.sso_session_id,
+        "org_id": profile.organization_id,
+        "iat": exp - LIFETIME_S,
+        "exp": exp,
+        "jti": random.expose(),
+    });
+    let private = key.open(&app.sealer)?;
+    let text = Secret::new(signing::sign(&private, (&key.id, "at+jwt"), &claims)?);
+    Ok(Token { text, expires_at: Some(Timestamp::from_ms(exp * 1000)) })
+}
+
+/// What no two tokens have in common, but those of the same request.
+fn random_parts(app: &App, request: &Request, code: &Secret) -> Vec<Secret> {
     match &request.idempotency_key {
         Some(key) => {
             let parts = [code.expose().as_bytes(), key.as_bytes()];
-            Secret::new(base64url(&app.sealer.authenticate("access token", &parts)))
+            let codes = app.sealer.authenticate_by_each("access token", &parts);
+            codes.iter().map(|code| Secret::new(base64url(code))).collect()
         }
-        None => Secret::random(""),
+        None => vec![Secret::random("")],
     }
+}
+
+/// A code that was good.
+struct Redeemed {
+    granted: Granted,
+    session_id: SsoSessionId,
+    is_repeated: bool,
 }
 
 /// One unit: takes the code, judges it, grants the token.
@@ -204,31 +288,36 @@ struct Redeeming {
     client: Client,
     code: Secret,
     fingerprint: SecretHash,
-    token: Secret,
+    tokens: Vec<Token>,
 }
 
 impl Redeeming {
-    async fn run(&self, tx: &mut Tx) -> Result<Result<Profile, Refusal>> {
+    async fn run(&self, tx: &mut Tx) -> Result<Result<Redeemed, Refusal>> {
         let hash = self.code.hash();
+        let mut is_repeated = false;
         let (code, outcome) = match authorization_code::take(tx, &hash, &self.fingerprint).await? {
             Take::Taken(code) => {
                 let outcome = self.grant(tx, (&hash, &code), false).await?;
                 (code, outcome)
             }
             Take::Repeated(code) => {
+                is_repeated = true;
                 let outcome = self.grant(tx, (&hash, &code), true).await?;
                 (code, outcome)
             }
             Take::Replayed(code) => {
-                access_token::revoke_by_code(tx, &hash).await?;
+                access_token::revoke_by_code(tx, hash.as_bytes()).await?;
                 (code, Err("code_replay"))
             }
             Take::Unknown => {
                 return Ok(Err(Refusal { reason: "code_unknown", session_id: None }));
             }
         };
-        let session_id = Some(code.sso_session_id);
-        Ok(outcome.map_err(|reason| Refusal { reason, session_id }))
+        let session_id = code.sso_session_id;
+        Ok(match outcome {
+            Ok(granted) => Ok(Redeemed { granted, session_id, is_repeated }),
+            Err(reason) => Err(Refusal { reason, session_id: Some(session_id) }),
+        })
     }
 
     /// Judges a code that is taken, and grants the token or finds the one that was granted.
@@ -237,9 +326,9 @@ impl Redeeming {
         tx: &mut Tx,
         (hash, code): (&SecretHash, &AuthorizationCode),
         is_repeated: bool,
-    ) -> Result<Result<Profile, &'static str>> {
+    ) -> Result<Result<Granted, &'static str>> {
         if code.environment_id != self.client.environment_id {
-            access_token::revoke_by_code(tx, hash).await?;
+            access_token::revoke_by_code(tx, hash.as_bytes()).await?;
             return Ok(Err("code_wrong_client"));
         }
         if let Err(reason) = self.judge(tx, code) {
@@ -253,12 +342,20 @@ impl Redeeming {
             return Ok(Err("connection_inactive"));
         }
         if is_repeated {
-            let good = access_token::find_profile(tx, &self.token.hash()).await?;
-            return Ok(good.ok_or("code_replay"));
+            for token in &self.tokens {
+                if let Some(profile) = access_token::find_profile(tx, &token.text.hash()).await? {
+                    return Ok(Ok(Granted { access_token: token.text.clone(), profile }));
+                }
+            }
+            return Ok(Err("code_replay"));
         }
-        access_token::issue(tx, &self.token, hash, code).await?;
+        let token = self.tokens.first().ok_or_else(|| Error::internal("no token to grant"))?;
+        let expires_at = token.expires_at;
+        let expires_at = expires_at.unwrap_or_else(|| tx.now().plus_ms(LIFETIME_S * 1000));
+        access_token::issue(tx, &token.text, (hash, code), expires_at).await?;
         sso_session::succeed(tx, &code.sso_session_id).await?;
-        profile::get(tx, &code.profile_id).await.map(Ok)
+        let profile = profile::get(tx, &code.profile_id).await?;
+        Ok(Ok(Granted { access_token: token.text.clone(), profile }))
     }
 
     /// The checks of a code that is ours.

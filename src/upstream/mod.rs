@@ -13,11 +13,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
+use zeroize::Zeroize;
 
 use crate::base::email::EmailAddress;
 use crate::base::failure::Failure;
 use crate::base::secret::Secret;
-use crate::base::time::Clock;
+use crate::base::time::{Clock, Timestamp};
 use crate::base::trace::Trace;
 use crate::outbound::Outbound;
 
@@ -151,6 +153,58 @@ pub struct Assertion {
     pub session_id: Option<String>,
     /// The `acr` that was reached.
     pub acr: Option<String>,
+    /// The ID token itself, where the identity provider has a logout that can be asked with it.
+    #[serde(default)]
+    pub id_token: Option<IdToken>,
+}
+
+/// An ID token that is kept to be shown to the identity provider again (`id_token_hint`). It does not
+/// print.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IdToken(String);
+
+impl IdToken {
+    /// The token itself, to be sealed.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for IdToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[ID token]")
+    }
+}
+
+impl Drop for IdToken {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// A person is to be logged out at the identity provider.
+#[derive(Clone, Debug)]
+pub struct LogoutAsk {
+    /// The ID token of their last login, if it is still there.
+    pub id_token_hint: Option<Secret>,
+    /// Where the identity provider sends the browser back to: a URI of ours, registered there.
+    pub post_logout_redirect_uri: String,
+    /// The `state` that it hands back.
+    pub state: Secret,
+}
+
+/// Whom an identity provider has logged out, by its own word; checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedOut {
+    /// The person (`sub`); at least this or the session is there.
+    pub subject: Option<String>,
+    /// The session (`sid`); `None`: all of the person's.
+    pub session_id: Option<String>,
+    /// What tells this message from all others of the issuer.
+    pub token_id: String,
+    /// From when on the same message would be refused for its age.
+    pub stale_at: Timestamp,
 }
 
 /// A person, as far as the identity provider tells.
@@ -273,5 +327,46 @@ pub async fn finish(
             };
             oidc::finish(upstream, settings, back, trace).await
         }
+    }
+}
+
+/// Where browsers are sent to log out at the identity provider; `None` if it has no such place.
+///
+/// # Errors
+///
+/// The metadata cannot be had or are not the connection's.
+pub async fn logout_endpoint(
+    upstream: &Upstream,
+    settings: &Settings,
+    trace: &mut Trace,
+) -> Result<Option<Url>, Failure> {
+    match settings {
+        Settings::Oidc(settings) => oidc::logout_endpoint(upstream, settings, trace).await,
+    }
+}
+
+/// The URL at [`logout_endpoint`] that logs a person out.
+pub fn logout_url(endpoint: &Url, settings: &Settings, ask: &LogoutAsk) -> String {
+    match settings {
+        Settings::Oidc(settings) => oidc::logout_url(endpoint, settings, ask),
+    }
+}
+
+/// Reads what an identity provider says of its own accord: that it has logged somebody out.
+///
+/// That the same message did not come before is for the caller to find out, by its id.
+///
+/// # Errors
+///
+/// [`FailureCode::LogoutTokenInvalid`](crate::base::failure::FailureCode::LogoutTokenInvalid) with the
+/// first check that does not hold, or what kept us from making one.
+pub async fn logged_out(
+    upstream: &Upstream,
+    settings: &Settings,
+    message: &str,
+    trace: &mut Trace,
+) -> Result<LoggedOut, Failure> {
+    match settings {
+        Settings::Oidc(settings) => oidc::logged_out(upstream, settings, message, trace).await,
     }
 }

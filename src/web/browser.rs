@@ -3,9 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
-use http::HeaderMap;
 use http::header::USER_AGENT;
 use http::request::Parts;
+use http::{Extensions, HeaderMap};
 
 use crate::app::App;
 use crate::base::address::unmapped;
@@ -16,12 +16,17 @@ const MAX_USER_AGENT: usize = 512;
 
 /// The browser of a request.
 pub fn of(app: &App, parts: &Parts) -> Browser {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     Browser {
-        ip_address: peer.map(|peer| client_address(app, peer, &parts.headers).to_string()),
+        ip_address: address(app, &parts.extensions, &parts.headers).map(|it| it.to_string()),
         user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
     }
+}
+
+/// The address that a request comes from.
+pub fn address(app: &App, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip();
+    Some(client_address(app, peer, headers))
 }
 
 /// The address of the client. `X-Forwarded-For` counts only as far as trusted proxies wrote it:

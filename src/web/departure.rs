@@ -8,7 +8,9 @@ use http::HeaderMap;
 use super::{cookies, page};
 use crate::app::App;
 use crate::base::id::SsoSessionId;
+use crate::base::secret::SecretHash;
 use crate::sso::authorize::Begun;
+use crate::sso::logout::UnderWay;
 
 /// How the names of these cookies begin.
 const FLOW: &str = "login-";
@@ -20,6 +22,17 @@ pub const COOKIE_S: i64 = 900;
 /// The name of the cookie that binds a login, or a test, to its browser.
 pub fn flow_cookie(id: &SsoSessionId) -> String {
     format!("{FLOW}{}", &id.as_str()[SsoSessionId::PREFIX.len()..])
+}
+
+/// The logins that are under way in a browser: their ids, and the hashes of the secrets in its cookies.
+pub fn under_way(app: &App, headers: &HeaderMap) -> Vec<UnderWay> {
+    let names = cookies::names_after(app, headers, FLOW);
+    let under_way = names.iter().filter_map(|ulid| {
+        let id = SsoSessionId::parse(&format!("{}{ulid}", SsoSessionId::PREFIX))?;
+        let secret = cookies::get(app, headers, &format!("{FLOW}{ulid}"))?;
+        Some((id, SecretHash::of(secret)))
+    });
+    under_way.collect()
 }
 
 /// The redirect to the identity provider, with the cookie. After a POST, wrap it in

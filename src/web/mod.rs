@@ -10,6 +10,7 @@ pub mod departure;
 pub mod form;
 #[cfg(test)]
 mod inspection;
+pub mod limit;
 pub mod page;
 pub mod pager;
 pub mod refusal;

@@ -124,6 +124,20 @@ struct RefusedPage<'a> {
 /// Where the page of a refusal leads: a path of ours and what the link says.
 pub type Way = (&'static str, &'static str);
 
+/// The page of a refusal.
+pub fn page(refusal: &Refusal, id: Option<&RequestId>, way: Option<Way>) -> Response {
+    page::page(
+        refusal.status,
+        &RefusedPage {
+            title: refusal.title,
+            sentence: &refusal.sentence,
+            back: way.map(|(path, _)| path).filter(|_| !refusal.is_closed),
+            back_label: way.map_or("", |(_, label)| label),
+            reference: id.map(|id| id.0.as_str()),
+        },
+    )
+}
+
 /// Makes a page of each [`Refusal`] among the answers, with the name of the request.
 pub async fn render(
     axum::extract::State(way): axum::extract::State<Option<Way>>,
@@ -133,17 +147,7 @@ pub async fn render(
     let id = request.extensions().get::<RequestId>().cloned();
     let response = next.run(request).await;
     let Some(refusal) = response.extensions().get::<Refusal>() else { return response };
-    let reference = id.as_ref().map(|id| id.0.as_str());
-    let mut shown = page::page(
-        refusal.status,
-        &RefusedPage {
-            title: refusal.title,
-            sentence: &refusal.sentence,
-            back: way.map(|(path, _)| path).filter(|_| !refusal.is_closed),
-            back_label: way.map_or("", |(_, label)| label),
-            reference,
-        },
-    );
+    let mut shown = page(refusal, id.as_ref(), way);
     for (name, value) in response.headers() {
         if name == http::header::SET_COOKIE {
             shown.headers_mut().append(name, value.clone());

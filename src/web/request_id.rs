@@ -1,38 +1,78 @@
-//! A name for every request, to find its lines in the log: `X-Request-ID`.
+//! A name for every request, to find its lines in the log: `X-Request-ID`. And its last line there,
+//! and its place among the numbers.
 
-use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue};
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::app::App;
+use crate::telemetry::request::Current;
+use crate::telemetry::{Hop, metrics};
 
 /// The header, both ways.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// Routes that machines ask all the time: their requests are no news.
+const QUIET: &[&str] = &["/healthz", "/readyz"];
 
 /// The name of the request that is being answered; an extension of every request.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
 /// Names the request, or takes over the name that a proxy gave it; all lines of the log carry it,
-/// and so does the answer.
-pub async fn assign(mut request: Request, next: Next) -> Response {
-    if request.extensions().get::<RequestId>().is_some() {
-        // Named already by a layer further out.
-        return next.run(request).await;
-    }
+/// and so does the answer. The log has the template of the path and not the path: that holds what
+/// others choose, and the query secrets.
+pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = given(&request).unwrap_or_else(generate);
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("", MatchedPath::as_str);
     let span = tracing::info_span!(
         "request",
         request_id = id,
-        method = %request.method(),
-        path = request.uri().path(),
+        method = word(request.method()),
+        route,
+        sso_session = Empty,
     );
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).instrument(span).await;
+    let current = Current::new(span.clone(), app.clock.now());
+    let answering = Arc::clone(&current).scope(next.run(request));
+    let mut response = answering.instrument(span.clone()).await;
+    let (took, status) = (current.elapsed(), response.status().as_u16());
+    metrics().answered(route, status, took);
+    if let Some(hop) = Hop::of_route(route) {
+        current.collect(hop.as_str(), status);
+    }
+    if app.config.log_requests {
+        let took_ms = took.as_secs_f64() * 1000.0;
+        let _entered = span.enter();
+        if QUIET.contains(&route) || route.starts_with("/assets/") {
+            tracing::debug!(status, took_ms, "answered");
+        } else {
+            tracing::info!(status, took_ms, "answered");
+        }
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);
     }
     response
+}
+
+/// The method as a word of ours: it could be any.
+fn word(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }
 
 /// The name that came with the request, if it is safe in a log: 1 to 64 of `[A-Za-z0-9-]`.

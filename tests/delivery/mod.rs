@@ -1,6 +1,6 @@
 //! Webhooks: to a real endpoint on loopback, by the real client.
 
-mod receiver;
+pub mod receiver;
 
 use serde_json::{Value, json};
 use vestibule::base::secret::Secret;

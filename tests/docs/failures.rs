@@ -19,6 +19,7 @@ const PARTS: &[(&str, &str)] = &[
     ("profile", "The profile"),
     ("consent", "Consent"),
     ("session", "Time"),
+    ("logout_token", "Logging out at the identity provider's word"),
     ("oauth", "OAuth providers"),
     ("internal", "Vestibule itself"),
 ];

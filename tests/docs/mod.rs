@@ -2,8 +2,10 @@
 //!
 //! `UPDATE_DOCS=1 cargo test --test suite docs` writes the made ones anew.
 
+mod compatibility;
 mod configuration;
 mod coverage;
+mod deploy;
 mod doctor;
 mod failures;
 mod guide;

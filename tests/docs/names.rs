@@ -18,7 +18,7 @@ fn named_paths(text: &str) -> Vec<&str> {
 
 fn is_path(name: &str) -> bool {
     const ENDINGS: &[&str] = &[".rs", ".md", ".sql", ".toml", ".json", ".html", ".css"];
-    const FOLDERS: &[&str] = &["src/", "tests/", "docs/", "migrations/", "e2e/", ".ci/"];
+    const FOLDERS: &[&str] = &["src/", "tests/", "docs/", "migrations/", "e2e/", ".ci/", "deploy/"];
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./".contains(&b);
     name.bytes().all(plain)
         && !name.starts_with('/')

@@ -35,7 +35,7 @@ fn complaints(report: &Report) -> Vec<(&'static str, Owner)> {
 impl World {
     /// The service, with a doctor who never tires.
     fn clinic(&self) -> App {
-        App { doctor_rate: Arc::new(Limiter::new(0)), ..self.app().clone() }
+        App { doctor_rate: Arc::new(Limiter::new("doctor", 0)), ..self.app().clone() }
     }
 
     /// An examination by somebody in a hurry.

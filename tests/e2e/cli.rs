@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use super::process::{Outcome, Process, run, vestibule};
 use super::service::{Okta, REDIRECT_URI, Service};
 use crate::support::Folder;
+use crate::support::http::Request;
 
 async fn typed(folder: &Path, arguments: &[&str]) -> Outcome {
     let mut command = vestibule(folder);
@@ -49,7 +50,7 @@ async fn config_shows_every_setting_with_its_origin_and_no_secret() {
 }
 
 #[tokio::test]
-async fn an_unknown_setting_refuses_to_start_and_the_nearest_one_is_named() {
+async fn upg_06_an_unknown_setting_refuses_to_start_and_the_nearest_one_is_named() {
     let folder = Folder::new();
     let mut command = vestibule(folder.path());
     command.arg("serve").env("VESTIBULE_LISTN", "127.0.0.1:0");
@@ -68,6 +69,30 @@ async fn an_unknown_setting_refuses_to_start_and_the_nearest_one_is_named() {
     let value = typed(folder.path(), &["serve", "--listen", "everywhere"]).await;
     assert!(value.failure().contains("`listen` (flag --listen) is an IP address"), "{value:?}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "it left something behind");
+}
+
+#[tokio::test]
+async fn upg_07_the_defaults_are_safe() {
+    let folder = Folder::new();
+    let shown = typed(folder.path(), &["config"]).await;
+    let line = |name: &str| {
+        let found = shown.stdout.lines().find(|line| line.split(' ').next() == Some(name));
+        found.unwrap_or_else(|| panic!("{name}: {}", shown.stdout)).to_owned()
+    };
+    assert!(line("listen").contains("127.0.0.1:8080"));
+    for empty in ["outbound.allow", "trusted_proxies", "outbound.extra_ca_file"] {
+        assert!(line(empty).contains("= \"\""), "{}", line(empty));
+    }
+    // No page elsewhere reads what the API says, and nothing of the sandbox is served.
+    let service = Service::first_start(folder.path(), &[]).await;
+    for path in ["/organizations", "/environment", "/dashboard/sign-in", "/admin", "/login"] {
+        let request = Request::get(&service.application.url(path));
+        let request = request.bearer(&service.application.api_key);
+        let answer = request.header("origin", "https://elsewhere.example").send().await;
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
+        let is_sandbox = matches!(path, "/admin" | "/login");
+        assert_eq!(answer.status == 404, is_sandbox, "{path} {}", answer.status);
+    }
 }
 
 #[tokio::test]

@@ -35,11 +35,16 @@ impl Joined {
         let draft = world.api("POST", "/connections", Some(&draft)).await.json();
         let text = |member: &str| draft[member].as_str().unwrap().to_owned();
         let (connection, callback) = (text("id"), text("redirect_uri"));
+        let mut client = client;
+        if client["backchannel_logout_uri"] == true {
+            client["backchannel_logout_uri"] = draft["backchannel_logout_uri"].clone();
+        }
 
         let mut registered = json!({
             "client_id": CLIENT_ID,
             "client_secret": AWKWARD_SECRET,
             "redirect_uris": [callback],
+            "post_logout_redirect_uris": [draft["post_logout_redirect_uri"]],
         });
         registered.as_object_mut().unwrap().extend(client.as_object().unwrap().clone());
         let setup = json!({ "clients": [registered], "algorithms": algorithms });
@@ -128,6 +133,27 @@ impl Joined {
         token.json()["profile"].clone()
     }
 
+    /// A login of a browser that has agreed to the connection; returns the answer of the token endpoint.
+    async fn granted(&self, browser: &mut Browser) -> Value {
+        let callback = self.to_callback(browser, "zoe").await;
+        let asked = browser.get(&callback).await.text();
+        let ticket = between(&asked, "name=\"ticket\" value=\"");
+        let form = [("ticket", ticket.as_str()), ("answer", "continue")];
+        let form = Request::post_form(&self.world.url("/sso/consent"), &form);
+        let answer: Answer = browser.send(form).await;
+        self.world.redeem(&answer.param("code").expect("a code"), &[]).await.json()
+    }
+
+    /// Confirms at the provider that the person wants to sign out there; returns where it leads.
+    async fn confirm(&self, browser: &mut Browser, url: &Url) -> Answer {
+        let page = browser.get(url).await.text();
+        assert!(page.contains("op.logoutForm"), "{page}");
+        let xsrf = between(&page, "name=\"xsrf\" value=\"");
+        let confirm = self.issuer.join("/session/end/confirm").unwrap();
+        let form = [("xsrf", xsrf.as_str()), ("logout", "yes")];
+        browser.send(Request::post_form(&confirm, &form)).await
+    }
+
     /// The code of the failure of a login that does not succeed.
     async fn refused(&self) -> String {
         let mut browser = Browser::default();
@@ -207,4 +233,51 @@ async fn new_keys_are_fetched_when_the_provider_signs_with_one() {
     let rotate = joined.issuer.join("/test/rotate").unwrap();
     assert_eq!(Request::new("POST", &rotate).send().await.status, 200);
     assert_eq!(joined.login("max").await["email"], "max@acme.example");
+}
+
+#[tokio::test]
+async fn lgo_06_a_person_signs_out_at_a_certified_provider_and_at_its_word() {
+    let client = json!({
+        "backchannel_logout_uri": true,
+        "backchannel_logout_session_required": true,
+    });
+    let joined = Joined::new(client, None, json!({})).await;
+    let world = &joined.world;
+    let good = async |granted: &Value| {
+        world.profile(granted["access_token"].as_str().unwrap()).await.status == 200
+    };
+    let told = async || {
+        let answer =
+            world.api("GET", "/events?order=asc&events=profile.logged_out", None).await.json();
+        let events = answer["data"].as_array().unwrap().clone();
+        let by =
+            events.iter().map(|event| event["data"]["initiated_by"].as_str().unwrap().to_owned());
+        by.collect::<Vec<_>>()
+    };
+    let (mut first, mut second) = (Browser::default(), Browser::default());
+    let (ours, theirs) = (joined.granted(&mut first).await, joined.granted(&mut second).await);
+    assert!(good(&ours).await && good(&theirs).await);
+
+    // The provider ends one of the two sessions by itself, and says so.
+    let end = joined.issuer.join("/session/end").unwrap();
+    joined.confirm(&mut second, &end).await;
+    assert!(good(&ours).await && !good(&theirs).await, "{}", joined.provider.stderr());
+    assert_eq!(told().await, ["identity_provider"]);
+
+    // The application ends the other one; what the provider says of it then is no news.
+    let body = json!({ "profile_id": ours["profile"]["id"] });
+    let answer = world.api("POST", "/sso/logout/authorize", Some(&body)).await.json();
+    let url = Url::parse(answer["logout_url"].as_str().unwrap()).unwrap();
+    let away = first.get(&url).await;
+    assert!(!good(&ours).await);
+    let back = joined.confirm(&mut first, &Url::parse(&away.location()).unwrap()).await;
+    let home = first.get(&Url::parse(&back.location()).expect("the way back")).await;
+    assert_eq!(home.location(), world.demo.application_url.as_str());
+    assert_eq!(told().await, ["identity_provider", "application"]);
+    let events = world.api("GET", "/events?order=asc&events=profile.logged_out", None).await.json();
+    let logins = events["data"][1]["data"]["sso_session_ids"].as_array().unwrap().clone();
+    let path = format!("/sso_sessions/{}", logins.last().unwrap().as_str().unwrap());
+    let session = world.api("GET", &path, None).await.json();
+    let last = session["trace"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!(last["name"], "logout.identity_provider", "{}", joined.provider.stderr());
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
 
+use vestibule::app::KEY_FILE;
 use vestibule::base::secret::random_bytes;
 use vestibule::base::time::Clock;
 use vestibule::sandbox::okta::{Credentials, GroupsClaim, NewApp, NewUser, Tenant};
@@ -22,7 +23,7 @@ pub const REDIRECT_URI: &str = "https://app.example.com/callback";
 
 /// A port that nobody listens on, outside the range that the kernel takes ports for clients from:
 /// it has to be free again when a server comes back to it.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::from_be_bytes(random_bytes::<2>());
     NEXT.compare_exchange(0, start, Ordering::Relaxed, Ordering::Relaxed).ok();
@@ -57,13 +58,7 @@ impl Service {
     pub async fn first_start(folder: &Path, settings: &[(&'static str, String)]) -> Self {
         let listen = format!("127.0.0.1:{}", free_port());
         let base_url = Url::parse(&format!("http://{listen}")).unwrap();
-        let mut all = vec![
-            ("--data", folder.join("data").display().to_string()),
-            ("--listen", listen),
-            // The simulated tenant is on loopback.
-            ("--outbound-allow", "127.0.0.1".to_owned()),
-        ];
-        all.extend_from_slice(settings);
+        let all = all_settings(folder, listen, settings);
         let mut service = Self {
             process: Process::start(serve(folder, &all)),
             application: Application { base_url, client_id: String::new(), api_key: String::new() },
@@ -86,11 +81,68 @@ impl Service {
         service
     }
 
+    /// Starts it on data that is there, with an API key of it.
+    pub async fn existing(
+        folder: &Path,
+        settings: &[(&'static str, String)],
+        api_key: &str,
+    ) -> Self {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let base_url = Url::parse(&format!("http://{listen}")).unwrap();
+        let all = all_settings(folder, listen, settings);
+        let (client_id, api_key) = (String::new(), api_key.to_owned());
+        let service = Self {
+            process: Process::start(serve(folder, &all)),
+            application: Application { base_url, client_id, api_key },
+            greeting: String::new(),
+            settings: all,
+            folder: folder.to_owned(),
+        };
+        service.ready().await;
+        service
+    }
+
+    /// Starts another node of a service, with a copy of its key file and a folder of its own.
+    pub async fn join(first: &Self, folder: &Path, settings: &[(&'static str, String)]) -> Self {
+        let data = folder.join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        let key = first.folder.join("data").join(KEY_FILE);
+        std::fs::copy(key, data.join(KEY_FILE)).unwrap();
+        let listen = format!("127.0.0.1:{}", free_port());
+        let base_url = Url::parse(&format!("http://{listen}")).unwrap();
+        let all = all_settings(folder, listen, settings);
+        let service = Self {
+            process: Process::start(serve(folder, &all)),
+            application: Application { base_url, ..first.application.clone() },
+            greeting: String::new(),
+            settings: all,
+            folder: folder.to_owned(),
+        };
+        service.ready().await;
+        service
+    }
+
+    /// Changes a setting, or adds it, for the next start.
+    pub fn set(&mut self, flag: &'static str, value: &str) {
+        self.settings.retain(|(known, _)| *known != flag);
+        self.settings.push((flag, value.to_owned()));
+    }
+
     /// Starts it again on the same folder.
     pub async fn start_again(&mut self) {
         self.process.kill();
         self.process = Process::start(serve(&self.folder, &self.settings));
         self.ready().await;
+    }
+
+    /// Starts it again on another folder.
+    pub async fn use_data(&mut self, data: &Path) {
+        for (flag, value) in &mut self.settings {
+            if *flag == "--data" {
+                *value = data.display().to_string();
+            }
+        }
+        self.start_again().await;
     }
 
     async fn ready(&self) {
@@ -103,6 +155,15 @@ impl Service {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("it does not come up: {}", self.process.stderr());
+    }
+
+    /// The command that starts another node of the same service, at this address.
+    pub fn another(&self, listen: &str) -> Command {
+        let mut settings = self.settings.clone();
+        settings.retain(|(flag, _)| *flag != "--listen");
+        settings.push(("--listen", listen.to_owned()));
+        settings.push(("--base-url", self.application.base_url.to_string()));
+        serve(&self.folder, &settings)
     }
 
     /// A command with the settings of the service.
@@ -170,6 +231,21 @@ impl Application {
     pub async fn profile(&self, token: &str) -> Answer {
         Request::get(&self.url("/sso/profile")).bearer(token).send().await
     }
+}
+
+fn all_settings(
+    folder: &Path,
+    listen: String,
+    settings: &[(&'static str, String)],
+) -> Vec<(&'static str, String)> {
+    let mut all = vec![
+        ("--data", folder.join("data").display().to_string()),
+        ("--listen", listen),
+        // The simulated tenant is on loopback.
+        ("--outbound-allow", "127.0.0.1".to_owned()),
+    ];
+    all.extend_from_slice(settings);
+    all
 }
 
 fn serve(folder: &Path, settings: &[(&'static str, String)]) -> Command {

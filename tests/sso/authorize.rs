@@ -280,7 +280,7 @@ both_engines! {
         let other = world.other_organization("globex.example").await;
         let app = world.app();
         let connection = world.demo.seeded.connection_id.as_str();
-        while app.authorize_rate.admit(connection, app.clock.now()) {}
+        while app.limits.authorize.admit(connection, app.clock.now()) {}
         let before = world.attempts().await;
         let answer = world.authorize(&[]).await;
         assert_page(&answer, FailureCode::RateLimited);
@@ -294,7 +294,7 @@ both_engines! {
     async fn refusals_are_recorded_as_long_as_nobody_makes_them_on_purpose(world: World) {
         let app = world.app();
         let environment = world.demo.seeded.environment_id.as_str();
-        while app.authorize_rate.admit(environment, app.clock.now()) {}
+        while app.limits.authorize.admit(environment, app.clock.now()) {}
         let (attempts, events) =
             (world.attempts().await, world.events("authentication.sso_failed").await);
         let page = world.authorize(&[("redirect_uri", "https://evil.example")]).await;

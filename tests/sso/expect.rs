@@ -153,7 +153,7 @@ impl World {
         count.await.expect("a count")
     }
 
-    /// The log of an event, by its name: the data of all of them, oldest first.
+    /// The log of an event, by its name: the newest ten of them, newest first.
     pub async fn events(&self, name: &str) -> Vec<Value> {
         let answer = self.api("GET", &format!("/events?events={name}"), None).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -259,9 +259,14 @@ impl World {
 
     /// Starts another node on the same database and keys; returns where it listens.
     pub async fn node(&self, change: impl FnOnce(&mut Config)) -> Url {
+        self.node_with(self.clock.clone(), change).await
+    }
+
+    /// The same with a clock of its own.
+    pub async fn node_with(&self, clock: Clock, change: impl FnOnce(&mut Config)) -> Url {
         let mut config = (*self.app().config).clone();
         change(&mut config);
-        let app = App::open(config, self.clock.clone()).await.expect("another node");
+        let app = App::open(config, clock).await.expect("another node");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         tokio::spawn(server::serve(listener, server::router(app), std::future::pending()));

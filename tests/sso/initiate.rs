@@ -126,7 +126,7 @@ both_engines! {
         world.change_connection(json!({ "state": "active" })).await;
         let app = world.app();
         let connection = world.demo.seeded.connection_id.as_str();
-        while app.authorize_rate.admit(connection, app.clock.now()) {}
+        while app.limits.authorize.admit(connection, app.clock.now()) {}
         assert_page(&open(&world, &[("iss", &issuer)]).await, FailureCode::RateLimited);
     }
 }

@@ -4,13 +4,11 @@ use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use url::Url;
 use vestibule::db::Location;
-use vestibule::sso::answer::percent_encode;
 
 use super::expect::{ADA, TOKEN, USERINFO, assert_departed, values};
+use crate::support::canary::spellings;
 use crate::support::http::Request;
 use crate::support::{World, both_engines};
 
@@ -22,11 +20,13 @@ const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 struct Program {
     child: Child,
     url: Url,
+    metrics: Url,
 }
 
 impl Program {
-    async fn start(world: &World) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    async fn start(world: &World, level: &str) -> Self {
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (port, metrics) = (free().port(), free());
         let database = match world.db.location() {
             Location::Sqlite(path) => format!("sqlite://{}", path.display()),
             Location::Postgres(url) => url.clone(),
@@ -34,7 +34,8 @@ impl Program {
         let config = &world.app().config;
         let child = Command::new(env!("CARGO_BIN_EXE_vestibule"))
             .arg("serve")
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--log-level", "trace"])
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--log-level", level])
+            .args(["--metrics-listen", &metrics.to_string(), "--log-format", "json"])
             .args(["--base-url", config.base_url.as_str(), "--outbound-allow", "127.0.0.1"])
             .args(["--data", config.data.to_str().unwrap(), "--database", &database])
             .stdout(Stdio::null())
@@ -47,7 +48,12 @@ impl Program {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Self { child, url: Url::parse(&format!("http://127.0.0.1:{port}")).unwrap() }
+        let url = |text: String| Url::parse(&text).unwrap();
+        Self {
+            child,
+            url: url(format!("http://127.0.0.1:{port}")),
+            metrics: url(format!("http://{metrics}/metrics")),
+        }
     }
 
     /// Ends it; returns its log.
@@ -58,18 +64,6 @@ impl Program {
         self.child.wait().unwrap();
         String::from_utf8_lossy(&log).into_owned()
     }
-}
-
-/// A secret, and how else it could be written.
-fn spellings(secret: &str) -> Vec<String> {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    vec![
-        secret.to_owned(),
-        percent_encode(secret.as_bytes()),
-        STANDARD.encode(secret),
-        URL_SAFE_NO_PAD.encode(secret),
-        hex(secret.as_bytes()),
-    ]
 }
 
 /// One login with everything that goes with it, at this node; returns every secret in it.
@@ -139,9 +133,11 @@ async fn log_in(world: &World, node: &Url) -> Vec<(&'static str, String)> {
 }
 
 both_engines! {
-    async fn sec_01_04_09_the_log_at_trace_has_no_secret_of_a_login(world: World) {
-        let program = Program::start(&world).await;
+    async fn sec_01_04_09_the_log_at_trace_and_the_metrics_have_no_secret_of_a_login(world: World) {
+        let program = Program::start(&world, "trace").await;
         let secrets = log_in(&world, &program.url).await;
+        let metrics = Request::get(&program.metrics).send().await.text();
+        assert!(metrics.contains("code=\"state_invalid\""), "nothing is proven: {metrics}");
         let log = program.stop();
         for line in ["code_replay", "secret_in_query", "state_invalid", "/sso/oidc/"] {
             assert!(log.contains(line), "{line} is not in the log, so nothing is proven: {log}");
@@ -150,7 +146,64 @@ both_engines! {
             for spelling in spellings(secret) {
                 let found = log.lines().find(|line| line.contains(&spelling));
                 assert_eq!(found, None, "the {name} is in the log");
+                assert!(!metrics.contains(&spelling), "the {name} is in the metrics");
             }
+        }
+    }
+
+    async fn sec_01_09_the_log_names_requests_and_logins_and_nobody(world: World) {
+        let program = Program::start(&world, "info").await;
+        let mut browser = world.browser();
+        let url = world.authorize_url(&[]);
+        let request = Request::get(&url).via(&program.url);
+        let begun = browser.send(request.header("x-request-id", "a-name-from-the-proxy")).await;
+        assert_eq!(begun.headers["x-request-id"], "a-name-from-the-proxy");
+        let back = world.demo.tenant.sign_in(&begun.location(), ADA).await.unwrap();
+        let callback = Url::parse(&back).unwrap();
+        let forged = Request::get(&callback).via(&program.url);
+        let answer = browser.send(forged.header("x-request-id", "x\" level=ERROR")).await;
+        let named = answer.headers["x-request-id"].to_str().unwrap().to_owned();
+        assert!(named.bytes().all(|b| b.is_ascii_alphanumeric()), "{named}");
+        let code = answer.param("code").expect("a code");
+        let seeded = &world.demo.seeded;
+        let params = [
+            ("client_id", seeded.client_id.as_str()),
+            ("client_secret", seeded.api_key.expose()),
+            ("code", &code),
+            ("grant_type", "authorization_code"),
+        ];
+        let token = Request::post_form(&world.url("/sso/token"), &params).via(&program.url);
+        assert_eq!(token.send().await.status, 200);
+        let again = Request::post_form(&world.url("/sso/token"), &params).via(&program.url);
+        assert_eq!(again.send().await.status, 400);
+
+        let session = world.last_session().await;
+        let id = session["id"].as_str().unwrap();
+        let log = program.stop();
+        let lines: Vec<serde_json::Value> = log
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+            .collect();
+        let of_route = |route: &str| {
+            let of_it = lines.iter().filter(|line| line["span"]["route"] == route);
+            of_it.filter(|line| line["message"] == "answered").collect::<Vec<_>>()
+        };
+        let [begun] = of_route("/sso/authorize")[..] else { panic!("not one line: {log}") };
+        assert_eq!(begun["span"]["request_id"], "a-name-from-the-proxy");
+        assert_eq!(begun["status"], 302);
+        assert_eq!(begun["span"]["method"], "GET");
+        let [back] = of_route("/sso/oidc/{external_key}/callback")[..] else { panic!("{log}") };
+        assert_eq!(back["span"]["request_id"], named);
+        let redeemed = of_route("/sso/token");
+        assert_eq!(redeemed.len(), 2, "{log}");
+        for line in [begun, back, redeemed[0], redeemed[1]] {
+            assert_eq!(line["span"]["sso_session"], id, "{line}");
+        }
+        let refused = lines.iter().find(|line| line["reason"] == "code_replay").expect("a line");
+        assert_eq!(refused["span"]["sso_session"], id);
+        for personal in [ADA, "acme.example", "Lovelace", "\"127.0.0.1\"", "Acme"] {
+            let found = log.lines().find(|line| line.contains(personal));
+            assert_eq!(found, None, "{personal} is in the log");
         }
     }
 

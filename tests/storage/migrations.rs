@@ -46,11 +46,11 @@ both_engines! {
         assert_eq!(names(&db.open(Clock::system()).await).await, ["kept"]);
     }
 
-    async fn a_database_of_a_newer_version_is_not_opened(db: TestDb) {
+    async fn upg_02_a_database_that_a_newer_version_broke_with_is_not_opened(db: TestDb) {
         let newer = db.open(Clock::system()).await;
         newer
             .write(&Caller::anonymous(), async |tx| {
-                let sql = "INSERT INTO schema_migrations VALUES (9999, 'later', 0)";
+                let sql = "INSERT INTO schema_migrations VALUES (9999, 'breaking_later', 0)";
                 tx.execute(sql, &[]).await
             })
             .await

@@ -60,6 +60,19 @@ impl TestDb {
         Db::open(&self.location, clock).await.expect("the database opens")
     }
 
+    /// Where it is, as the setting `database` has it.
+    pub fn setting(&self) -> String {
+        match &self.location {
+            Location::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Location::Postgres(url) => url.clone(),
+        }
+    }
+
+    /// The server, if it is PostgreSQL.
+    pub fn server(&self) -> Option<&'static Server> {
+        if let Place::Server { server, .. } = &self.place { Some(*server) } else { None }
+    }
+
     /// The URL, if it is PostgreSQL.
     pub fn url(&self) -> Option<&str> {
         if let Location::Postgres(url) = &self.location { Some(url) } else { None }

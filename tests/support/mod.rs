@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "what one test needs, another does not")]
 
+pub mod canary;
 mod database;
 pub mod dns;
 pub mod http;

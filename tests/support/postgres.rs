@@ -205,6 +205,33 @@ impl Server {
         process.stdout.as_mut().unwrap().read_exact(&mut vec![0; answer_bytes]).unwrap();
     }
 
+    /// Sends a signal to all processes of the server: STOP freezes them, CONT lets them go on.
+    pub fn signal(&self, name: &str) {
+        let file = self.data().join("postmaster.pid");
+        let parent = std::fs::read_to_string(file).expect("a running server");
+        let parent = parent.lines().next().expect("a number").to_owned();
+        let children = Command::new("pgrep").args(["-P", &parent]).output().expect("pgrep");
+        let children = String::from_utf8_lossy(&children.stdout).into_owned();
+        let mut all = vec![parent.as_str()];
+        all.extend(children.split_whitespace());
+        let sent = Command::new("kill").arg(format!("-{name}")).args(all).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    /// Where its files are, the write-ahead log among them.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// A dump of a database, by PostgreSQL's own program.
+    pub fn dump(&self, database: &str) -> Vec<u8> {
+        let programs = programs().expect("the programs of the server");
+        let mut command = Command::new(programs.join("pg_dump"));
+        let output = command.arg(self.url(database)).output().expect("pg_dump starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
     /// What the server wrote about itself.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()

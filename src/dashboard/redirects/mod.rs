@@ -15,7 +15,7 @@ use crate::base::Error;
 use crate::base::id::RedirectUriId;
 use crate::base::page::Page;
 use crate::base::redirect_uri::has_wildcard;
-use crate::model::environment::Kind;
+use crate::model::environment::{self, Kind};
 use crate::model::redirect_uri::{self, RedirectUri};
 use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
@@ -25,6 +25,7 @@ use crate::web::refusal::Refusal;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/{environment_id}/redirects", get(list).post(create))
+        .route("/{environment_id}/redirects/logout", post(save_logout_uris))
         .route("/{environment_id}/redirects/{id}/default", post(make_default))
         .route("/{environment_id}/redirects/{id}/delete", get(ask_delete).post(delete))
 }
@@ -38,6 +39,7 @@ struct ListPage<'a> {
     uris: Page<RedirectUri>,
     pager: Pager,
     form: View,
+    logout_form: View,
 }
 
 impl ListPage<'_> {
@@ -52,13 +54,21 @@ async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let query = query.unwrap_or_default();
-    show(&app, &place, (StatusCode::OK, View::default()), &query).await
+    show(&app, &place, (StatusCode::OK, Forms::default()), &query).await
+}
+
+/// What was typed into the forms of the page.
+#[derive(Default)]
+struct Forms {
+    redirect: View,
+    /// `None`: as it is stored.
+    logout: Option<View>,
 }
 
 async fn show<L: Level>(
     app: &App,
     place: &Place<L>,
-    (status, form): (StatusCode, View),
+    (status, forms): (StatusCode, Forms),
     query: &str,
 ) -> Result<Response, Refusal> {
     let request = pager::request(query);
@@ -72,7 +82,11 @@ async fn show<L: Level>(
         pager: Pager::of(&uris, &base, query),
         base,
         uris,
-        form,
+        form: forms.redirect,
+        logout_form: forms.logout.unwrap_or_else(|| {
+            let stored = place.environment.settings.logout_uris.join("\n");
+            View::of([("logout_uris", stored)])
+        }),
     };
     Ok(page(status, &shown))
 }
@@ -91,7 +105,28 @@ async fn create(
                 Error::Conflict { message, .. } => form.view().with_error("uri", message),
                 error => form.view().refused(&["uri"], error)?,
             };
-            show(&app, &place, (StatusCode::UNPROCESSABLE_ENTITY, view), "").await
+            let forms = Forms { redirect: view, ..Forms::default() };
+            show(&app, &place, (StatusCode::UNPROCESSABLE_ENTITY, forms), "").await
+        }
+    }
+}
+
+async fn save_logout_uris(
+    State(app): State<App>,
+    place: Place<Write>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    let lines = form.text("logout_uris").lines().map(str::trim).filter(|line| !line.is_empty());
+    let logout_uris = Some(lines.map(str::to_owned).collect());
+    let settings = environment::SettingsChange { logout_uris, ..Default::default() };
+    let change = environment::Change { settings: Some(settings), ..Default::default() };
+    let write = async move |tx: &mut _| environment::update(tx, &change).await;
+    match app.db.write(&place.caller, write).await {
+        Ok(_) => Ok(see_other(&place.path("/redirects?notice=saved"))),
+        Err(error) => {
+            let logout = Some(form.view().refused(&["logout_uris"], error)?);
+            let forms = Forms { logout, ..Forms::default() };
+            show(&app, &place, (StatusCode::UNPROCESSABLE_ENTITY, forms), "").await
         }
     }
 }

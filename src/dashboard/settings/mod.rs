@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::base::Error;
 use crate::config::Database;
 use crate::model::environment::{
-    self, Change, Environment, RoleMode, SettingsChange, SigninConsent,
+    self, AccessTokens, Change, Environment, RoleMode, SettingsChange, SigninConsent,
 };
 use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
@@ -22,7 +22,7 @@ use crate::web::refusal::Refusal;
 
 /// The fields that can be at fault.
 const FIELDS: &[&str] =
-    &["name", "role_mode", "signin_consent", "portal_return_url", "portal_success_url"];
+    &["name", "role_mode", "signin_consent", "portal_return_url", "portal_success_url", "access_tokens"];
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/{environment_id}/settings", get(show).post(save))
@@ -48,6 +48,10 @@ impl SettingsPage<'_> {
             ("single", "One role: the matching one of the highest priority"),
             ("multiple", "All matching roles"),
         ]
+    }
+
+    fn access_tokens(&self) -> &'static [(&'static str, &'static str)] {
+        &[("opaque", "Random texts"), ("jwt", "JWTs, which the application can verify by itself")]
     }
 
     fn consents(&self) -> &'static [(&'static str, &'static str)] {
@@ -98,6 +102,7 @@ async fn show(State(app): State<App>, place: Place<Read>) -> Result<Response, Re
         ("name", environment.name.clone()),
         ("role_mode", word(&settings.role_mode)?),
         ("signin_consent", word(&settings.signin_consent)?),
+        ("access_tokens", word(&settings.access_tokens)?),
     ];
     if settings.public_client {
         values.push(("public_client", "on".to_owned()));
@@ -124,6 +129,8 @@ fn change(form: &Form) -> Result<Change, Error> {
             portal_group_mapping: Some(form.checked("portal_group_mapping")),
             portal_return_url: Some(form.text("portal_return_url").to_owned()),
             portal_success_url: Some(form.text("portal_success_url").to_owned()),
+            access_tokens: Some(choice::<AccessTokens>(form, "access_tokens")?),
+            logout_uris: None,
         }),
     })
 }

@@ -11,6 +11,7 @@ use crate::base::Error;
 use crate::base::time::Clock;
 use crate::db::tx::{Connection, Tx};
 use crate::db::unit;
+use crate::telemetry::metrics;
 
 /// How often a unit is begun before it is refused.
 const MAX_ATTEMPTS: u32 = 5;
@@ -52,6 +53,7 @@ pub(super) async fn write(
     clock: &Clock,
     mut batch: Vec<Queued>,
 ) -> Vec<Queued> {
+    metrics().committed(batch.len());
     let alone = batch.len() == 1;
     let mut transaction = Transaction { alone, begun: false, undo: false, kept: false };
     for i in 0..batch.len() {

@@ -26,6 +26,7 @@ use super::tx::Tx;
 use super::unit::{self, Work};
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
+use crate::telemetry::Kind;
 use queue::Queue;
 use settings::Settings;
 
@@ -73,7 +74,7 @@ impl Postgres {
         T: Send + 'static,
         F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
     {
-        let (work, answer) = unit::new(caller, unit);
+        let (work, answer) = unit::new(caller, unit, Kind::Read);
         self.reads.push(work);
         answer.await.unwrap_or_else(|_| Err(Error::unavailable("the database is shutting down")))
     }

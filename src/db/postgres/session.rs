@@ -15,6 +15,7 @@ use super::settings::{CONNECT_TIMEOUT, Settings};
 use super::tls::Tls;
 use crate::base::{Error, Result};
 use crate::db::value::{Cell, Param, Row};
+use crate::telemetry::metrics;
 
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 256;
@@ -215,8 +216,19 @@ impl Session {
 
 /// Keeps a connection going until it ends.
 async fn drive<E: std::error::Error>(connection: impl Future<Output = Result<(), E>>) {
+    metrics().database_connections.inc();
+    let _open = Open;
     if let Err(error) = connection.await {
         tracing::warn!(%error, "a connection to PostgreSQL ended");
+    }
+}
+
+/// A connection that counts as open.
+struct Open;
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        metrics().database_connections.dec();
     }
 }
 
@@ -272,6 +284,16 @@ impl Statements {
     pub(in crate::db) async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64> {
         let session = Rc::clone(&self.session);
         self.run(sql, STATEMENT_TIMEOUT, session.execute(sql, params)).await
+    }
+
+    /// The same with a statement that waits for a migration of another node.
+    pub(in crate::db) async fn execute_patiently(
+        &mut self,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<u64> {
+        let session = Rc::clone(&self.session);
+        self.run(sql, MIGRATION_TIMEOUT, session.execute(sql, params)).await
     }
 
     /// Runs several statements without parameters.

@@ -231,6 +231,16 @@ impl Connection {
         format!("/sso/oidc/{}/callback", self.external_key)
     }
 
+    /// The path to which its identity provider sends people back after they logged out there.
+    pub fn post_logout_path(&self) -> String {
+        format!("/sso/oidc/{}/logout/callback", self.external_key)
+    }
+
+    /// The path at which its identity provider says that it has logged somebody out.
+    pub fn idp_logout_path(&self) -> String {
+        format!("/sso/oidc/idp-logout/{}", self.external_key)
+    }
+
     /// Whether it has all that a sign-in needs.
     pub const fn is_configured(&self) -> bool {
         self.settings.is_some() && self.client_secret_sealed.is_some()

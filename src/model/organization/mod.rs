@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{connection, environment, event, field, organization_domain};
+use super::{
+    connection, environment, event, field, given, organization_api_key, organization_domain,
+};
 use crate::base::id::OrganizationId;
 use crate::base::page::{Page, PageRequest};
 use crate::base::time::Timestamp;
@@ -136,7 +138,7 @@ pub async fn create_as(
 ) -> Result<Organization> {
     environment::lock(tx).await?;
     if let Some(id) = id {
-        super::given::check_free(tx, ("organizations", "id"), id.as_str()).await?;
+        given::check_free(tx, ("organizations", "id"), id.as_str()).await?;
     }
     let mut metadata = Metadata::new();
     rules::apply(&mut metadata, new.metadata.as_ref())?;
@@ -259,7 +261,7 @@ pub async fn update(tx: &mut Tx, id: &OrganizationId, change: &Change) -> Result
     Ok(new)
 }
 
-/// Deletes an organization and everything that belongs to it: connections, profiles, domains.
+/// Deletes an organization and everything that belongs to it: connections, profiles, domains, keys.
 ///
 /// # Errors
 ///
@@ -272,6 +274,7 @@ pub async fn delete(tx: &mut Tx, id: &OrganizationId) -> Result<()> {
     for domain in &organization.domains {
         organization_domain::delete(tx, &domain.id).await?;
     }
+    organization_api_key::delete_of(tx, id).await?;
     table::delete(tx, id).await?;
     event::record(tx, "organization.deleted", Some(id), &payload(&organization)?).await
 }

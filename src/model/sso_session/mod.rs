@@ -13,7 +13,7 @@ use crate::base::id::{ConnectionId, OrganizationId, ProfileId, SsoSessionId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
-use crate::base::trace::{Step, Trace};
+use crate::base::trace::{Outcome, Step, Trace};
 use crate::base::{Error, Result};
 use crate::db::Tx;
 
@@ -30,6 +30,8 @@ pub const LIFETIME_MS: i64 = 10 * 60 * 1000;
 /// How long an attempt whose browser came back in time may still wait for its identity provider
 /// before it counts as timed out (a node may have died with it): 2 minutes, in milliseconds.
 const GRACE_MS: i64 = 2 * 60 * 1000;
+/// How many steps a trace may have, those of logouts included.
+const MAX_STEPS: usize = 150;
 
 /// How an attempt stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -119,6 +121,9 @@ pub struct SsoSession {
     pub created_at: Timestamp,
     /// When it last went on.
     pub updated_at: Timestamp,
+    /// When the person was logged out of it, if that is known.
+    #[schema(required)]
+    pub logged_out_at: Option<Timestamp>,
     /// Every step and check, oldest first; only where one session is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<Vec<Step>>,
@@ -270,6 +275,45 @@ pub async fn fail(
 pub async fn succeed(tx: &mut Tx, id: &SsoSessionId) -> Result<()> {
     let ended = table::end(tx, id, Status::Success, None, (None, None)).await?;
     close(tx, id, ended, "authentication.sso_succeeded", None).await
+}
+
+/// Ends an attempt in progress because its browser logged out meanwhile; whether there was such an
+/// attempt of this browser.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn abort(tx: &mut Tx, id: &SsoSessionId, browser: &SecretHash) -> Result<bool> {
+    if !table::is_under_way(tx, id, browser).await? {
+        return Ok(false);
+    }
+    fail(tx, id, &FailureCode::LoggedOut.into(), (None, None)).await?;
+    Ok(true)
+}
+
+/// Records in the trace that the person was logged out of what the attempt gave: the name of the step,
+/// and what it says; whether that is news. Does nothing if the attempt is forgotten.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn log_out(tx: &mut Tx, id: &SsoSessionId, step: (&str, &str)) -> Result<bool> {
+    let Some((mut steps, logged_out_at)) = table::steps(tx, id).await? else { return Ok(true) };
+    let is_news = logged_out_at.is_none();
+    steps.push(Step {
+        at_ms: tx.now().as_ms(),
+        name: step.0.to_owned(),
+        outcome: Outcome::Passed,
+        expected: None,
+        received: None,
+        note: Some(step.1.to_owned()),
+    });
+    // Whoever is logged out of the same login again and again does not make its trace longer.
+    if steps.len() <= MAX_STEPS {
+        let trace = serde_json::to_string(&steps).map_err(Error::internal)?;
+        table::set_logged_out(tx, id, &trace).await?;
+    }
+    Ok(is_news)
 }
 
 /// Keeps what a test found out, whether or not the sign-in would be refused.

@@ -6,6 +6,7 @@ use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId, ProfileId, Ss
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
+use crate::base::trace::Step;
 use crate::base::{Error, Result};
 use crate::db::{Param, Query, Row, Tx};
 
@@ -244,6 +245,50 @@ pub(super) async fn end(
     .transpose()
 }
 
+pub(super) async fn is_under_way(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    browser: &SecretHash,
+) -> Result<bool> {
+    let environment_id = tx.environment_id();
+    let found = tx
+        .fetch_optional(
+            "SELECT id FROM sso_sessions
+             WHERE environment_id = $1 AND id = $2 AND browser_hash = $3
+                 AND status = 'in_progress'",
+            &[(&environment_id).into(), id.into(), browser.into()],
+        )
+        .await?;
+    Ok(found.is_some())
+}
+
+/// The trace, and when the person was logged out.
+pub(super) async fn steps(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+) -> Result<Option<(Vec<Step>, Option<Timestamp>)>> {
+    tx.fetch_optional(
+        "SELECT trace, logged_out_at FROM sso_sessions WHERE environment_id = $1 AND id = $2",
+        &[(&tx.environment_id()).into(), id.into()],
+    )
+    .await?
+    .map(|mut row| {
+        let steps = serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?;
+        Ok((steps, row.next()?))
+    })
+    .transpose()
+}
+
+pub(super) async fn set_logged_out(tx: &mut Tx, id: &SsoSessionId, trace: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE sso_sessions SET logged_out_at = coalesce(logged_out_at, $1), trace = $2
+         WHERE environment_id = $3 AND id = $4",
+        &[tx.now().into(), trace.into(), (&tx.environment_id()).into(), id.into()],
+    )
+    .await
+    .map(drop)
+}
+
 pub(super) async fn set_test_result(
     tx: &mut Tx,
     id: &SsoSessionId,
@@ -290,12 +335,12 @@ pub(super) async fn purge(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<
 }
 
 const SHOWN: &str = "SELECT id, organization_id, connection_id, status, failure_code, email,
-    profile_id, ip_address, user_agent, redirect_uri, created_at, updated_at, origin, started_by,
-    trace, test_result FROM sso_sessions WHERE environment_id = $1";
+    profile_id, ip_address, user_agent, redirect_uri, created_at, updated_at, logged_out_at, origin,
+    started_by, trace, test_result FROM sso_sessions WHERE environment_id = $1";
 /// Without what is long: a list shows neither.
 const LISTED: &str = "SELECT id, organization_id, connection_id, status, failure_code, email,
-    profile_id, ip_address, user_agent, redirect_uri, created_at, updated_at, origin, started_by
-    FROM sso_sessions WHERE environment_id = $1";
+    profile_id, ip_address, user_agent, redirect_uri, created_at, updated_at, logged_out_at, origin,
+    started_by FROM sso_sessions WHERE environment_id = $1";
 
 pub(super) async fn list(
     tx: &mut Tx,
@@ -338,6 +383,7 @@ fn from_row(mut row: Row, with_trace: bool) -> Result<SsoSession> {
         redirect_uri: row.next()?,
         created_at: row.next()?,
         updated_at: row.next()?,
+        logged_out_at: row.next()?,
         origin: origin(&row.next::<String>()?)?,
         started_by: row.next()?,
         trace: None,

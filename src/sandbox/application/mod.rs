@@ -46,20 +46,23 @@ pub struct Configuration {
     pub base_url: Url,
 }
 
-/// The request by which a code is redeemed: `POST`, with a form as the body.
+/// A request to Vestibule, by which a code is redeemed or a logout begins: `POST`, with a form as the
+/// body.
 #[derive(Clone, Debug)]
-pub struct TokenRequest {
-    /// Vestibule's `/sso/token`.
+pub struct ApplicationRequest {
+    /// Vestibule's `/sso/token` or `/sso/logout/authorize`.
     pub url: Url,
-    /// The body, `application/x-www-form-urlencoded`; it has the API key in it.
+    /// The body, `application/x-www-form-urlencoded`; that of a token request has the API key in it.
     pub form: Secret,
+    /// What goes into the `Authorization` header, where the API key goes there.
+    pub bearer: Option<Secret>,
 }
 
-/// Sends a token request, and says what JSON came back (whatever the status) or why none did.
+/// Sends a request, and says what JSON came back (whatever the status) or why none did.
 /// The application has no HTTP client of its own.
-pub type Exchange = Arc<dyn Fn(TokenRequest) -> Exchanging + Send + Sync>;
+pub type Exchange = Arc<dyn Fn(ApplicationRequest) -> Exchanging + Send + Sync>;
 
-/// A token request under way.
+/// A request under way.
 pub type Exchanging = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
 
 /// The sample application. A clone is the same application.
@@ -164,7 +167,8 @@ impl Application {
             .append_pair("grant_type", "authorization_code")
             .append_pair("code", code)
             .finish();
-        let answer = (self.0.exchange)(TokenRequest { url, form: Secret::new(form) }).await;
+        let form = Secret::new(form);
+        let answer = (self.0.exchange)(ApplicationRequest { url, form, bearer: None }).await;
         let answer = answer.map_err(|reason| Failure::new("token_request_failed", reason))?;
         let text = |name: &str| answer.get(name).and_then(Value::as_str);
         match answer.get("profile") {
@@ -176,6 +180,24 @@ impl Application {
                     .unwrap_or("The answer of the token endpoint has no profile."),
             )),
         }
+    }
+}
+
+impl Application {
+    /// Where the browser has to go so that a person is logged out at the identity provider as well.
+    async fn logout_url(&self, profile_id: &str) -> Option<String> {
+        let configuration = &self.0.configuration;
+        let url = format!("{}/sso/logout/authorize", base(&configuration.vestibule_url));
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("profile_id", profile_id)
+            .finish();
+        let request = ApplicationRequest {
+            url: Url::parse(&url).ok()?,
+            form: Secret::new(form),
+            bearer: Some(configuration.api_key.clone()),
+        };
+        let answer = (self.0.exchange)(request).await.ok()?;
+        answer.get("logout_url").and_then(Value::as_str).map(str::to_owned)
     }
 }
 
@@ -238,10 +260,15 @@ fn wants_json(headers: &HeaderMap) -> bool {
 
 async fn logout(State(application): State<Application>, headers: HeaderMap) -> Response {
     let name = application.cookie_name("session");
-    if let Some(key) = cookie(&headers, &name) {
-        application.sessions().take(application.0.clock.now(), key);
-    }
-    let mut response = redirect("/");
+    let key = cookie(&headers, &name);
+    let now = application.0.clock.now();
+    let profile = key.and_then(|key| application.sessions().take(now, key));
+    let id = profile.as_ref().and_then(|profile| profile["id"].as_str());
+    let location = match id {
+        Some(id) => application.logout_url(id).await,
+        None => None,
+    };
+    let mut response = redirect(location.as_deref().unwrap_or("/"));
     remove_cookie(&mut response, &name);
     response
 }

@@ -8,7 +8,7 @@ use super::*;
 /// An application whose token endpoint gives the same answer to everybody, and what was asked.
 struct World {
     application: Application,
-    asked: Arc<Mutex<Vec<TokenRequest>>>,
+    asked: Arc<Mutex<Vec<ApplicationRequest>>>,
 }
 
 /// An answer.
@@ -123,6 +123,25 @@ async fn the_code_is_redeemed_with_the_api_key_and_the_profile_is_shown() {
     assert!(page.contains("R&#38;D &#60;core&#62;") && !page.contains("<core>"));
     world.send("POST", "/logout", &cookie).await;
     assert!(!world.send("GET", "/", &cookie).await.body.contains("Ada"));
+}
+
+#[tokio::test]
+async fn who_signs_out_leaves_for_vestibule_if_it_says_where_to() {
+    let logout_url = "http://127.0.0.1:8080/sso/logout?token=t";
+    for (says, location) in [(json!(logout_url), logout_url), (Value::Null, "/")] {
+        let mut answer = profile();
+        answer["profile"]["id"] = json!("prof_1");
+        answer["logout_url"] = says;
+        let world = World::new(Ok(answer));
+        let done = world.call_back("text/html").await;
+        let cookie = [(COOKIE.as_str(), done.cookie())];
+        assert_eq!(world.send("POST", "/logout", &cookie).await.location(), location);
+        assert!(!world.send("GET", "/", &cookie).await.body.contains("Ada"));
+        let asked = world.asked.lock().unwrap().clone();
+        assert_eq!(asked[1].url.as_str(), "http://127.0.0.1:8080/sso/logout/authorize");
+        assert_eq!(asked[1].form.expose(), "profile_id=prof_1");
+        assert_eq!(asked[1].bearer.as_ref().unwrap().expose(), "sk_a+b");
+    }
 }
 
 #[tokio::test]

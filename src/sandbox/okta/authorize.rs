@@ -67,6 +67,8 @@ pub(super) struct Grant {
     pub(super) user_id: String,
     /// When the person typed their password, in seconds since 1970.
     pub(super) auth_time_s: i64,
+    /// The session (`sid`).
+    pub(super) sid: String,
 }
 
 /// A request that is not in order.

@@ -62,6 +62,7 @@ fn app_json(app: &AppIntegration) -> Value {
         "name": app.name,
         "redirect_uris": app.redirect_uris,
         "post_logout_redirect_uris": app.post_logout_redirect_uris,
+        "logout_request_url": app.logout_request_url,
         "users": app.users,
         "groups": app.groups,
         "require_pkce": app.require_pkce,

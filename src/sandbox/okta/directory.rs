@@ -76,6 +76,8 @@ pub struct AppIntegration {
     pub redirect_uris: Vec<String>,
     /// "Sign-out redirect URIs".
     pub post_logout_redirect_uris: Vec<String>,
+    /// "Logout request URL": where the tenant says that a session has ended. ID tokens carry `sid` then.
+    pub logout_request_url: Option<String>,
     /// The ids of the people it is assigned to.
     pub users: BTreeSet<String>,
     /// The ids of the groups it is assigned to.

@@ -145,6 +145,12 @@ pub enum TenantFault {
     DiscoveryWithoutGroups,
     /// The scope `email` is not offered.
     DiscoveryWithoutEmail,
+    /// No `end_session_endpoint`.
+    DiscoveryWithoutLogout,
+    /// An `end_session_endpoint` that is a script.
+    DiscoveryScriptLogout,
+    /// An `end_session_endpoint` at an address of the cloud's own.
+    DiscoveryPrivateLogout,
     /// ID tokens are said to be signed with HS256 only.
     DiscoveryOnlyHs256,
     /// ID tokens are said to be signed with ES256 only.
@@ -286,6 +292,9 @@ all!(TenantFault {
         DiscoveryWithoutUserinfo => "There is no userinfo endpoint.",
         DiscoveryWithoutGroups => "The scope groups is not offered.",
         DiscoveryWithoutEmail => "The scope email is not offered.",
+        DiscoveryWithoutLogout => "There is no end session endpoint.",
+        DiscoveryScriptLogout => "The end session endpoint is a script.",
+        DiscoveryPrivateLogout => "The end session endpoint is at a private address.",
         DiscoveryOnlyHs256 => "ID tokens are signed with HS256 only.",
         DiscoveryOnlyEs256 => "ID tokens are signed with ES256 only.",
         DiscoveryOnlyPrivateKeyJwt => "Clients authenticate with private_key_jwt only.",

@@ -13,6 +13,7 @@ use super::authorize::Grant;
 use super::directory::AppIntegration;
 use super::fault::{Fault, OTHER_CLIENT, OTHER_ISSUER, OTHER_SUB};
 use super::keys::SigningKey;
+use super::server::Server;
 
 /// How long an ID token is good for: one hour, in seconds.
 const LIFETIME_S: i64 = 60 * 60;
@@ -25,6 +26,9 @@ pub(super) fn issue(
     access_token: &str,
 ) -> Result<String, Unspecified> {
     let mut claims = claims(tenant, grant, access_token);
+    if app.logout_request_url.is_some() {
+        claims.insert("sid".to_owned(), json!(grant.sid));
+    }
     spoil_claims(&mut claims, &app.faults);
     let mut payload = Value::Object(claims).to_string();
     if app.has(Fault::DuplicatedClaims) {
@@ -134,6 +138,24 @@ fn sign(
     }
     let key: Arc<SigningKey> = tenant.state().keys(server).current()?;
     with_rs256(&key, &key.kid, payload)
+}
+
+/// A token with this header and these claims, signed with the key of an authorization server.
+pub(super) fn sign_any(
+    tenant: &Tenant,
+    server: Server,
+    header: &Value,
+    claims: &Value,
+) -> Result<String, Unspecified> {
+    let key: Arc<SigningKey> = tenant.state().keys(server).current()?;
+    let mut header = header.clone();
+    if header.get("kid").is_none() {
+        header["kid"] = json!(key.kid);
+    }
+    let encode = |value: &Value| base64url(value.to_string().as_bytes());
+    let message = format!("{}.{}", encode(&header), encode(claims));
+    let signature = key.sign(&message)?;
+    Ok(format!("{message}.{signature}"))
 }
 
 fn with_rs256(key: &SigningKey, kid: &str, payload: &str) -> Result<String, Unspecified> {

@@ -9,6 +9,7 @@ use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 
 use crate::base::secret::{base64url, random_alphanumeric};
+use crate::base::signing::rsa_public_numbers;
 
 /// One RSA key of 2048 bits.
 pub(super) struct SigningKey {
@@ -102,34 +103,4 @@ impl KeyRing {
             published.into_iter().flatten().chain(&self.old).filter_map(|key| key.jwk()).collect();
         Ok(json!({ "keys": keys }))
     }
-}
-
-/// Modulus and exponent out of an `RSAPublicKey` (RFC 8017 appendix A.1.1), without leading zeros.
-/// The library shows them only with a feature that we do not need otherwise.
-fn rsa_public_numbers(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (sequence, _) = der_element(der, 0x30)?;
-    let (modulus, rest) = der_element(sequence, 0x02)?;
-    let (exponent, _) = der_element(rest, 0x02)?;
-    Some((unsigned(modulus), unsigned(exponent)))
-}
-
-/// The content of the first element, which must have this tag, and what follows the element.
-fn der_element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&[found, first], rest) = der.split_first_chunk::<2>()?;
-    if found != tag {
-        return None;
-    }
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81 => rest.split_first().map(|(&length, rest)| (usize::from(length), rest))?,
-        0x82 => rest
-            .split_first_chunk::<2>()
-            .map(|(&length, rest)| (usize::from(u16::from_be_bytes(length)), rest))?,
-        _ => return None,
-    };
-    rest.split_at_checked(length)
-}
-
-fn unsigned(number: &[u8]) -> &[u8] {
-    number.strip_prefix(&[0]).unwrap_or(number)
 }

@@ -94,6 +94,13 @@ fn spoil(metadata: &mut Value, fault: TenantFault) {
         TenantFault::DiscoveryOnlyPlainPkce => {
             metadata["code_challenge_methods_supported"] = json!(["plain"]);
         }
+        TenantFault::DiscoveryWithoutLogout => metadata["end_session_endpoint"] = Value::Null,
+        TenantFault::DiscoveryScriptLogout => {
+            metadata["end_session_endpoint"] = json!("javascript:alert(document.domain)");
+        }
+        TenantFault::DiscoveryPrivateLogout => {
+            metadata["end_session_endpoint"] = json!("http://169.254.169.254/latest/meta-data");
+        }
         _ => {}
     }
 }
@@ -134,6 +141,8 @@ fn metadata(tenant: &Tenant, server: Server) -> Value {
         "introspection_endpoint": endpoint("introspect"),
         "revocation_endpoint": endpoint("revoke"),
         "end_session_endpoint": endpoint("logout"),
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "request_parameter_supported": false,
         "dpop_signing_alg_values_supported": ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"],
         "authorization_response_iss_parameter_supported":

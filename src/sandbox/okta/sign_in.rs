@@ -7,6 +7,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use crate::base::secret::random_alphanumeric;
 use crate::sandbox::params::Params;
 use crate::web::page::{cookie, page, remove_cookie, set_cookie};
 
@@ -22,6 +23,10 @@ pub(super) struct Session {
     pub(super) user_id: String,
     /// When they typed their password, in seconds since 1970.
     auth_time_s: i64,
+    /// `sid`.
+    pub(super) sid: String,
+    /// Where they have signed in with it: authorization servers and client ids.
+    pub(super) visited: Vec<(Server, String)>,
 }
 
 pub(super) fn routes() -> Router<Tenant> {
@@ -63,12 +68,16 @@ fn find_session(tenant: &Tenant, headers: &HeaderMap) -> Option<Session> {
 }
 
 /// Ends the session that the browser's cookie names.
-pub(super) fn end_session(tenant: &Tenant, headers: &HeaderMap, response: &mut Response) {
+pub(super) fn end_session(
+    tenant: &Tenant,
+    headers: &HeaderMap,
+    response: &mut Response,
+) -> Option<Session> {
     let name = tenant.cookie_name();
-    if let Some(key) = cookie(headers, &name) {
-        tenant.state().sessions.take(tenant.now(), key);
-    }
+    let key = cookie(headers, &name);
+    let ended = key.and_then(|key| tenant.state().sessions.take(tenant.now(), key));
     remove_cookie(response, &name);
+    ended
 }
 
 /// The username that a person typed, and why it did not work.
@@ -113,7 +122,8 @@ async fn submit_password(State(tenant): State<Tenant>, form: Bytes) -> Response 
         let attempt = Attempt { username, reason: "Unable to sign in" };
         return ask_for_password(&tenant, request, StatusCode::UNAUTHORIZED, Some(attempt));
     };
-    let session = Session { user_id, auth_time_s: now.as_s() };
+    let sid = random_alphanumeric(25);
+    let session = Session { user_id, auth_time_s: now.as_s(), sid, visited: Vec::new() };
     let key = tenant.state().sessions.insert(now, session.clone());
     let mut response = match request.prompt {
         Prompt::Consent => ask_for_consent(&tenant, request),
@@ -188,8 +198,18 @@ fn issue_code(tenant: &Tenant, request: AuthorizationRequest, session: &Session)
         return tell(tenant, &request, error, description);
     }
     let back = request.back.clone();
-    let grant =
-        Grant { request, user_id: session.user_id.clone(), auth_time_s: session.auth_time_s };
+    let grant = Grant {
+        request,
+        user_id: session.user_id.clone(),
+        auth_time_s: session.auth_time_s,
+        sid: session.sid.clone(),
+    };
+    let place = (back.server, back.client_id.clone());
+    state.sessions.each_mut(|known| {
+        if known.sid == session.sid && !known.visited.contains(&place) {
+            known.visited.push(place.clone());
+        }
+    });
     let code = state.codes.insert(tenant.now(), grant);
     drop(state);
     redirect_to(tenant, &back, &[("code", &code)])

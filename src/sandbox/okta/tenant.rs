@@ -1,10 +1,11 @@
 //! The tenant itself, and what its administrator and the tests can do with it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::base::secret::{Secret, hmac_sha256};
 use crate::base::time::{Clock, Timestamp};
+use crate::outbound::Outbound;
 use crate::sandbox::expiring::Expiring;
 
 use super::admin::AdminSession;
@@ -51,6 +52,8 @@ struct Inner {
     ids: AtomicU64,
     state: Mutex<State>,
     log: Mutex<RequestLog>,
+    /// The way out, for what the tenant says of its own accord.
+    outbound: OnceLock<Outbound>,
 }
 
 /// What changes.
@@ -102,7 +105,18 @@ impl Tenant {
             ids: AtomicU64::new(0),
             state: Mutex::new(state),
             log: Mutex::new(RequestLog::default()),
+            outbound: OnceLock::new(),
         }))
+    }
+
+    /// Lets the tenant speak of its own accord: it says where sessions end, and to whom it has been told
+    /// to (`logout_request_url`). Without this it says nothing.
+    pub fn speak_through(&self, outbound: Outbound) {
+        let _ = self.0.outbound.set(outbound);
+    }
+
+    pub(super) fn outbound(&self) -> Option<&Outbound> {
+        self.0.outbound.get()
     }
 
     /// Where the tenant is served, without a slash at the end.
@@ -262,6 +276,7 @@ impl Tenant {
             inactive_secrets: Vec::new(),
             redirect_uris: new.redirect_uris,
             post_logout_redirect_uris: new.post_logout_redirect_uris,
+            logout_request_url: None,
             users: new.users.into_iter().collect(),
             groups: new.groups.into_iter().collect(),
             require_pkce: false,
@@ -312,6 +327,28 @@ impl Tenant {
     /// If there is no such app integration.
     pub fn add_redirect_uri(&self, client_id: &str, uri: &str) -> Result<(), Refused> {
         self.edit_app(client_id, |app| app.redirect_uris.push(uri.to_owned()))
+    }
+
+    /// Registers another sign-out redirect URI, unless it is there.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such app integration.
+    pub fn add_sign_out_uri(&self, client_id: &str, uri: &str) -> Result<(), Refused> {
+        self.edit_app(client_id, |app| {
+            if !app.post_logout_redirect_uris.iter().any(|known| known == uri) {
+                app.post_logout_redirect_uris.push(uri.to_owned());
+            }
+        })
+    }
+
+    /// Sets where the end of sessions is told.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such app integration.
+    pub fn set_logout_request_url(&self, client_id: &str, url: &str) -> Result<(), Refused> {
+        self.edit_app(client_id, |app| app.logout_request_url = Some(url.to_owned()))
     }
 
     /// Sets or removes the groups claim filter.

@@ -52,6 +52,7 @@ pub fn assertion(
         hosted_domain,
         session_id,
         acr,
+        id_token: None,
     })
 }
 

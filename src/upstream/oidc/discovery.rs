@@ -8,6 +8,7 @@ use url::Url;
 use crate::base::failure::{Failure, FailureCode};
 use crate::base::trace::Trace;
 use crate::outbound::{Error as OutboundError, Outbound, Request};
+use crate::telemetry::Call;
 use crate::upstream::Upstream;
 use crate::upstream::fetched::{Key, Rules, fresh_for_ms};
 
@@ -98,11 +99,10 @@ impl Metadata {
         let authorization_endpoint = required(&members, "authorization_endpoint", outbound)?;
         check_authorization_endpoint(&authorization_endpoint)?;
         let mut warnings = Vec::new();
-        let end_session_endpoint = optional(&members, "end_session_endpoint", outbound)
-            .unwrap_or_else(|_| {
-                warnings.push("end_session_endpoint cannot be used and is ignored.".to_owned());
-                None
-            });
+        let end_session_endpoint = end_session_endpoint(&members, outbound).unwrap_or_else(|_| {
+            warnings.push("end_session_endpoint cannot be used and is ignored.".to_owned());
+            None
+        });
         let mut metadata = Self {
             issuer: issuer.to_owned(),
             authorization_endpoint,
@@ -229,6 +229,22 @@ fn optional(
     }
 }
 
+/// The place to log out at: nobody's login depends on it.
+fn end_session_endpoint(
+    members: &Map<String, Value>,
+    outbound: &Outbound,
+) -> Result<Option<Url>, Failure> {
+    let name = "end_session_endpoint";
+    let url = optional(members, name, outbound)?;
+    if url.as_ref().is_some_and(|url| {
+        let parameters = super::logout::PARAMETERS;
+        url.fragment().is_some() || url.query_pairs().any(|(name, _)| parameters.contains(&&*name))
+    }) {
+        return Err(invalid_endpoint(name, "it has a fragment, or sets parameters of ours"));
+    }
+    Ok(url)
+}
+
 fn list(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, Failure> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -290,12 +306,13 @@ pub(super) async fn fetch(
     extra_ca: Option<Arc<str>>,
 ) -> Result<(Metadata, i64), Failure> {
     let request = Request::get(url.clone(), MAX_BYTES).trusting(extra_ca);
-    let response = outbound.send(request).await.map_err(|error| match error {
-        OutboundError::TooLarge | OutboundError::Compressed => {
-            Failure::with_detail(FailureCode::MetadataInvalid, error.class())
-        }
-        error => network_failure(error, FailureCode::DiscoveryUnreachable),
-    })?;
+    let response =
+        outbound.send_for(Call::Discovery, request).await.map_err(|error| match error {
+            OutboundError::TooLarge | OutboundError::Compressed => {
+                Failure::with_detail(FailureCode::MetadataInvalid, error.class())
+            }
+            error => network_failure(error, FailureCode::DiscoveryUnreachable),
+        })?;
     if response.status != http::StatusCode::OK {
         // Never the body: what answers may be anybody's internal service.
         let received = response.status.as_str();

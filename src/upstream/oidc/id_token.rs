@@ -13,7 +13,7 @@ use crate::base::trace::Trace;
 use super::algorithm::Algorithm;
 use super::json;
 use super::jwks::KeySet;
-use super::jws::{Signed, shown};
+use super::jws::{Kind, Signed, shown};
 
 /// Further away than this, an `exp` is worth a warning, in seconds: a day.
 const LONG_LIFE_S: i64 = 86_400;
@@ -66,7 +66,7 @@ pub fn validate(
     now: Timestamp,
     trace: &mut Trace,
 ) -> Result<Map<String, Value>, Failure> {
-    let signed = Signed::parse(token, keys.algorithm())?;
+    let signed = Signed::parse(token, keys.algorithm(), Kind::IdToken)?;
     signed.verify(keys)?;
     accept(&signed, expectation, now, trace)
 }
@@ -161,7 +161,10 @@ fn check_audience(
 }
 
 /// A `NumericDate`: whole seconds, fractions cut off, from 0 to what an `i64` holds.
-fn numeric_date(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, Failure> {
+pub(super) fn numeric_date(
+    claims: &Map<String, Value>,
+    name: &str,
+) -> Result<Option<i64>, Failure> {
     /// 2^63, above which a float is no `i64`.
     const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
     let Some(value) = claims.get(name) else { return Ok(None) };
@@ -329,6 +332,6 @@ fn missing(code: FailureCode) -> Failure {
 }
 
 /// A claim as it is shown in a trace, cut to a length that cannot hurt.
-fn shown_claim(claims: &Map<String, Value>, name: &str) -> String {
+pub(super) fn shown_claim(claims: &Map<String, Value>, name: &str) -> String {
     claims.get(name).map_or_else(|| "(none)".to_owned(), shown)
 }

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::base::failure::{Failure, FailureCode};
 use crate::outbound::{Error as OutboundError, Outbound, Request};
+use crate::telemetry::Call;
 use crate::upstream::Upstream;
 use crate::upstream::fetched::{Kept, Key as SlotKey, Refetch, Rules, Slot, fresh_for_ms};
 
@@ -302,7 +303,7 @@ async fn fetch(
     request: Request,
     algorithm: Algorithm,
 ) -> Result<(KeySet, i64), Failure> {
-    let response = outbound.send(request).await.map_err(|error| match error {
+    let response = outbound.send_for(Call::Jwks, request).await.map_err(|error| match error {
         OutboundError::Timeout => FailureCode::JwksTimeout.into(),
         OutboundError::TooLarge | OutboundError::Compressed => {
             Failure::with_detail(FailureCode::JwksInvalid, error.class())

@@ -16,6 +16,28 @@ use super::jwks::KeySet;
 const MAX_BYTES: usize = 64 * 1024;
 /// How long a `kid` may be, in bytes.
 const MAX_KID_BYTES: usize = 512;
+/// What a token is to be: each kind says so in its header (RFC 8725 section 3.11), or says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An ID token.
+    IdToken,
+    /// The signed answer of a userinfo endpoint.
+    Userinfo,
+    /// A logout token. Its `typ` is only recommended (OpenID Connect Back-Channel Logout 1.0 section
+    /// 2.4), and providers that are older than it say `JWT`.
+    LogoutToken,
+}
+
+impl Kind {
+    /// The words that `typ` may be, whatever their case.
+    const fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::IdToken | Self::Userinfo => &["JWT"],
+            Self::LogoutToken => &["logout+jwt", "JWT"],
+        }
+    }
+}
+
 /// A JWS in compact form whose header is acceptable, not yet verified.
 pub(super) struct Signed<'a> {
     algorithm: Algorithm,
@@ -27,7 +49,7 @@ pub(super) struct Signed<'a> {
 
 impl<'a> Signed<'a> {
     /// Takes a token apart and checks its header against the one algorithm that is expected.
-    pub(super) fn parse(token: &'a str, expected: Algorithm) -> Result<Self, Failure> {
+    pub(super) fn parse(token: &'a str, expected: Algorithm, kind: Kind) -> Result<Self, Failure> {
         let format = |detail: &str| Failure::with_detail(FailureCode::IdTokenFormat, detail);
         if token.len() > MAX_BYTES {
             return Err(format("longer than 64 kB"));
@@ -40,7 +62,7 @@ impl<'a> Signed<'a> {
         };
         let members = decode(header).ok_or_else(|| format("the header is not base64url"))?;
         let members = json::object(&members).ok_or(FailureCode::IdTokenJson)?;
-        let kid = check_header(&members, expected)?;
+        let kid = check_header(&members, expected, kind)?;
         Ok(Self {
             algorithm: expected,
             kid,
@@ -85,6 +107,7 @@ fn decode(part: &str) -> Option<Vec<u8>> {
 fn check_header(
     header: &Map<String, Value>,
     expected: Algorithm,
+    kind: Kind,
 ) -> Result<Option<String>, Failure> {
     let alg = header.get("alg");
     if alg.and_then(Value::as_str) != Some(expected.as_str()) {
@@ -101,9 +124,12 @@ fn check_header(
         return Err(Failure::with_detail(FailureCode::IdTokenFormat, detail));
     }
     if let Some(typ) = header.get("typ")
-        && !typ.as_str().is_some_and(|typ| typ.eq_ignore_ascii_case("JWT"))
+        && !typ
+            .as_str()
+            .is_some_and(|typ| kind.words().iter().any(|it| it.eq_ignore_ascii_case(typ)))
     {
-        return Err(Failure::mismatch(FailureCode::IdTokenTyp, "JWT", shown(typ)));
+        let expected = kind.words().join(" ");
+        return Err(Failure::mismatch(FailureCode::IdTokenTyp, expected, shown(typ)));
     }
     match header.get("kid") {
         None => Ok(None),

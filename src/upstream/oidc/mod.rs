@@ -9,6 +9,8 @@ mod inspect;
 mod json;
 pub mod jwks;
 mod jws;
+mod logout;
+pub mod logout_token;
 pub mod probe;
 mod settings;
 #[cfg(test)]
@@ -25,14 +27,15 @@ use crate::base::trace::Trace;
 use crate::outbound::Error as OutboundError;
 
 use super::fetched::Shelf;
-use super::{Ask, Assertion, Departure, Upstream};
+use super::{Ask, Assertion, Departure, LoggedOut, Upstream};
 
 pub use authorization::{Answer, Arrival, Memory};
 use discovery::Metadata;
 use id_token::{Expectation, FreshLogin};
 pub use inspect::{Candidates, Discovered, inspect, normalise};
 use jwks::{KeySet, Keys};
-use jws::Signed;
+use jws::{Kind as TokenKind, Signed};
+pub(super) use logout::{endpoint as logout_endpoint, url as logout_url};
 pub use settings::{
     AttributeMapping, ClientAuthentication, GroupsScope, Kind, Settings, SigningAlgorithm,
     UserinfoPolicy,
@@ -96,7 +99,7 @@ pub(super) async fn finish(
     let exchange = token::Exchange { settings, metadata: &metadata, code, redirect_uri, memory };
     let tokens = exchange.redeem(upstream.outbound(), secrets, trace).await?;
 
-    let signed = Signed::parse(&tokens.id_token, algorithm)?;
+    let signed = Signed::parse(&tokens.id_token, algorithm, TokenKind::IdToken)?;
     let mut keys = Keys::get(upstream, settings, &metadata.jwks_uri, algorithm).await?;
     for warning in &keys.set().warnings {
         trace.warned("jwks.keys", warning.as_str());
@@ -116,7 +119,35 @@ pub(super) async fn finish(
         Some(userinfo) => userinfo::merge(id_claims, userinfo, trace),
         None => id_claims,
     };
-    claims::assertion(settings, claims, trace)
+    let mut assertion = claims::assertion(settings, claims, trace)?;
+    if metadata.end_session_endpoint.is_some() {
+        assertion.id_token = logout::hint(&tokens.id_token);
+    }
+    Ok(assertion)
+}
+
+/// What a logout token says, checked.
+pub(super) async fn logged_out(
+    upstream: &Upstream,
+    settings: &Settings,
+    token: &str,
+    trace: &mut Trace,
+) -> Result<LoggedOut, Failure> {
+    let metadata = discovery::metadata(upstream, settings, trace).await?;
+    let algorithm = metadata.algorithm(settings.signing_algorithm)?;
+    let signed = Signed::parse(token, algorithm, TokenKind::LogoutToken);
+    let signed = signed.map_err(logout_token::refused)?;
+    let mut keys = Keys::get(upstream, settings, &metadata.jwks_uri, algorithm).await?;
+    verify(&signed, &mut keys, trace).await.map_err(logout_token::refused)?;
+    let expectation = logout_token::Expectation {
+        issuer: &settings.issuer,
+        client_id: &settings.client_id,
+        trusted_audiences: &settings.trusted_audiences,
+        leeway_s: i64::from(settings.leeway_s),
+        max_age_s: i64::from(settings.max_iat_age_s),
+    };
+    let claims = signed.claims().map_err(logout_token::refused)?;
+    logout_token::check(&claims, &expectation, upstream.clock().now())
 }
 
 fn expectation<'a>(

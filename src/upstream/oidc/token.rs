@@ -13,6 +13,7 @@ use crate::base::failure::{Failure, FailureCode};
 use crate::base::secret::Secret;
 use crate::base::trace::Trace;
 use crate::outbound::{Error as OutboundError, Outbound, Request, Response};
+use crate::telemetry::Call;
 
 use super::authorization::Memory;
 use super::discovery::Metadata;
@@ -74,12 +75,13 @@ impl Exchange<'_> {
     ) -> Result<Tokens, Failure> {
         let method = self.method()?;
         let request = self.request(secret, method);
-        let response = outbound.send(request).await.map_err(|error| match error {
-            OutboundError::TooLarge | OutboundError::Compressed => {
-                Failure::with_detail(FailureCode::TokenResponseInvalid, error.class())
-            }
-            error => network_failure(error, FailureCode::TokenEndpointUnreachable),
-        })?;
+        let response =
+            outbound.send_for(Call::Token, request).await.map_err(|error| match error {
+                OutboundError::TooLarge | OutboundError::Compressed => {
+                    Failure::with_detail(FailureCode::TokenResponseInvalid, error.class())
+                }
+                error => network_failure(error, FailureCode::TokenEndpointUnreachable),
+            })?;
         let tokens = read(&response)?;
         trace.did("token_endpoint.redeemed", format!("{method:?}"));
         Ok(tokens)

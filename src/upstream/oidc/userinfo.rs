@@ -10,10 +10,11 @@ use crate::base::failure::{Failure, FailureCode};
 use crate::base::secret::Secret;
 use crate::base::trace::Trace;
 use crate::outbound::{Error as OutboundError, Outbound, Request, Response};
+use crate::telemetry::Call;
 
 use super::discovery::Metadata;
 use super::jwks::Keys;
-use super::jws::Signed;
+use super::jws::{Kind as TokenKind, Signed};
 use super::settings::{Settings, UserinfoPolicy};
 use super::{find, json, network_failure, verify};
 
@@ -69,7 +70,7 @@ impl Question<'_> {
         let extra_ca: Option<Arc<str>> = self.settings.extra_ca.as_deref().map(Arc::from);
         let mut request = Request::get(url.clone(), MAX_BYTES).trusting(extra_ca);
         request.headers.insert(AUTHORIZATION, bearer(self.access_token)?);
-        let answer = match outbound.send(request).await {
+        let answer = match outbound.send_for(Call::Userinfo, request).await {
             Ok(response) if response.status == http::StatusCode::OK => response,
             Ok(response) => {
                 let received = response.status.as_str();
@@ -128,7 +129,8 @@ impl Question<'_> {
         let token = std::str::from_utf8(&answer.body).map_err(|_| format("not a JWT"))?.trim();
         let refused =
             |failure: Failure| Failure { code: FailureCode::UserinfoSignature, ..failure };
-        let signed = Signed::parse(token, keys.set().algorithm()).map_err(refused)?;
+        let signed =
+            Signed::parse(token, keys.set().algorithm(), TokenKind::Userinfo).map_err(refused)?;
         verify(&signed, keys, trace).await.map_err(refused)?;
         let claims = signed.claims().map_err(refused)?;
         // Section 5.3.2: a signed answer should have both, and they must be right.

@@ -44,6 +44,10 @@ struct ShowPage<'a> {
     redirect_uri: String,
     /// Where a sign-in may begin at the identity provider, if that is allowed.
     initiate_uri: Option<String>,
+    /// Where people come back to after they logged out at the identity provider.
+    post_logout_uri: String,
+    /// Where the identity provider says that it has logged somebody out.
+    idp_logout_uri: String,
     /// Notes and warnings of the last save.
     said: Said,
     form: View,
@@ -178,6 +182,8 @@ fn shown<L: Level>(
     let shown = ShowPage {
         frame: place.frame(Section::Organizations),
         redirect_uri: app.url(&connection.callback_path()),
+        post_logout_uri: app.url(&connection.post_logout_path()),
+        idp_logout_uri: app.url(&connection.idp_logout_path()),
         initiate_uri: connection.policy.idp_initiated.then(|| app.url(&initiate)),
         said,
         form,

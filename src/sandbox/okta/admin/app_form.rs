@@ -34,6 +34,9 @@ pub(super) struct Entered {
     pub(super) name_error: Option<&'static str>,
     pub(super) sign_in: UriList,
     pub(super) sign_out: UriList,
+    /// Empty: none.
+    pub(super) logout_url: String,
+    pub(super) logout_url_error: Option<String>,
 }
 
 impl Entered {
@@ -54,6 +57,8 @@ impl Entered {
                 values: sign_out.to_vec(),
                 error: None,
             },
+            logout_url: String::new(),
+            logout_url_error: None,
         }
     }
 
@@ -61,7 +66,8 @@ impl Entered {
     pub(super) fn read(fields: &Params) -> Self {
         let list = |field| fields.all(field).map(|uri| uri.trim().to_owned()).collect::<Vec<_>>();
         let name = fields.get("name").unwrap_or_default().trim();
-        Self::of(name, &list("sign_in_uri"), &list("sign_out_uri"))
+        let logout_url = fields.get("logout_url").unwrap_or_default().trim().to_owned();
+        Self { logout_url, ..Self::of(name, &list("sign_in_uri"), &list("sign_out_uri")) }
     }
 
     /// Adds or removes a row, if a button without a script asked for that.
@@ -96,7 +102,13 @@ impl Entered {
         if self.sign_in.values.is_empty() {
             self.sign_in.error = Some("At least one sign-in redirect URI is required.".to_owned());
         }
-        self.name_error.is_none() && self.sign_in.error.is_none() && self.sign_out.error.is_none()
+        if !self.logout_url.is_empty() {
+            self.logout_url_error = mistake(&self.logout_url);
+        }
+        self.logout_url_error.is_none()
+            && self.name_error.is_none()
+            && self.sign_in.error.is_none()
+            && self.sign_out.error.is_none()
     }
 }
 

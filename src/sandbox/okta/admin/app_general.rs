@@ -75,7 +75,10 @@ impl GeneralPage {
             secrets: active.chain(inactive).collect(),
             secret_error: None,
             editing: Editing::Nothing,
-            entered: Entered::of(&app.name, &app.redirect_uris, &app.post_logout_redirect_uris),
+            entered: Entered {
+                logout_url: app.logout_request_url.clone().unwrap_or_default(),
+                ..Entered::of(&app.name, &app.redirect_uris, &app.post_logout_redirect_uris)
+            },
             app,
         }
     }
@@ -179,6 +182,7 @@ async fn save_settings(
         app.name = entered.name;
         app.redirect_uris = entered.sign_in.values;
         app.post_logout_redirect_uris = entered.sign_out.values;
+        app.logout_request_url = Some(entered.logout_url).filter(|url| !url.is_empty());
     });
     match saved {
         Ok(()) => done(&format!("/admin/apps/{client_id}/general#settings"), "saved"),

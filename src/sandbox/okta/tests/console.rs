@@ -113,6 +113,27 @@ async fn the_guide_by_form_ends_with_a_sign_in_that_has_groups() {
 }
 
 #[tokio::test]
+async fn with_a_logout_request_url_id_tokens_name_their_session() {
+    let world = world();
+    let console = Console::open(&world).await;
+    let of = |tokens: &Value| super::claims(tokens)["sid"].as_str().map(str::to_owned);
+    assert_eq!(of(&world.tokens(Server::Org, &[]).await), None);
+    let base = format!("/admin/apps/{}/general", world.app.client_id);
+    let url = "https://sso.example/sso/oidc/idp-logout/key";
+    let fields =
+        |logout_url| [("name", "Shop"), ("sign_in_uri", CALLBACK), ("logout_url", logout_url)];
+    let wrong = console.post(&format!("{base}/settings"), &fields("no-uri")).await;
+    assert!(wrong.body.contains("is not an absolute"), "{}", wrong.body);
+    let saved = console.press(&format!("{base}/settings"), &fields(url)).await.body;
+    assert!(saved.contains(url), "{saved}");
+    let sid = of(&world.tokens(Server::Org, &[]).await).expect("sid");
+    assert!(world.tenant.session_ids(&world.ada).contains(&sid));
+    // Nobody is told anything by a tenant that has no way out, and the sessions end all the same.
+    world.tenant.clear_sessions(&world.ada).await;
+    assert!(world.tenant.session_ids(&world.ada).is_empty());
+}
+
+#[tokio::test]
 async fn the_form_keeps_what_was_typed_and_says_what_is_wrong() {
     let world = world();
     let console = Console::open(&world).await;

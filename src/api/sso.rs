@@ -1,0 +1,204 @@
+//! `/sso/logout/authorize`: an application lets a browser log its person out; errors are OAuth's, as
+//! WorkOS has them here. And `/sso/jwks`, the keys that access tokens are signed with.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, Limited};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::ApiKey;
+use super::error::ApiError;
+use super::path::{Path, parse};
+use crate::app::App;
+use crate::base::Error;
+use crate::base::id::ProfileId;
+use crate::base::time::Timestamp;
+use crate::model::logout;
+use crate::sso::keys;
+
+/// How many bytes a body may have.
+const MAX_BYTES: usize = 16 * 1024;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(authorize_logout))
+        .routes(routes!(key_set))
+        .routes(routes!(rotate_signing_key))
+}
+
+/// Who is to be logged out.
+#[derive(Debug, Deserialize, ToSchema)]
+struct AuthorizeLogout {
+    /// The profile.
+    profile_id: Option<String>,
+    /// Where the browser goes at the end: a logout URI of the environment, byte for byte. Without it,
+    /// the first one. (Not in WorkOS's API.)
+    return_to: Option<String>,
+}
+
+/// What the browser is sent away with.
+#[derive(Debug, Serialize, ToSchema)]
+struct LogoutAuthorization {
+    /// Where to send the browser, within five minutes and once.
+    logout_url: String,
+    /// The token in it.
+    logout_token: String,
+}
+
+/// An error of OAuth's shape (RFC 6749 section 5.2).
+#[derive(Debug, Serialize, ToSchema)]
+struct OauthError {
+    /// The word for it: `connection_invalid`, `unauthorized_client` or `invalid_request`.
+    error: &'static str,
+    /// One sentence, for people.
+    error_description: String,
+}
+
+fn refused(error: &'static str, description: impl Into<String>) -> Response {
+    let body = OauthError { error, error_description: description.into() };
+    (StatusCode::BAD_REQUEST, Json(body)).into_response()
+}
+
+/// Let a browser log a person out
+///
+/// Send the browser to `logout_url`: the person is logged out here, and at the identity provider where
+/// it has a logout.
+#[utoipa::path(
+    post, path = "/sso/logout/authorize", tag = "sso",
+    request_body = AuthorizeLogout,
+    responses(
+        (status = 200, description = "Where to send the browser.", body = LogoutAuthorization),
+        (status = 400, description = "The key is wrong, or nobody can be logged out so.",
+            body = OauthError),
+    ),
+)]
+async fn authorize_logout(State(app): State<App>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let ApiKey(caller) = match ApiKey::from_request_parts(&mut parts, &app).await {
+        Ok(key) => key,
+        Err(error) if error.is_unauthorized() => {
+            return refused("unauthorized_client", "Unauthorized");
+        }
+        Err(error) => return error.into_response(),
+    };
+    let Ok(body) = Limited::new(body, MAX_BYTES).collect().await else {
+        return refused("invalid_request", "The body is too large, or did not arrive whole.");
+    };
+    let asked = match read(&parts, &body.to_bytes()) {
+        Ok(asked) => asked,
+        Err(message) => return refused("invalid_request", message),
+    };
+    let Some(profile_id) = asked.profile_id else {
+        return refused("invalid_request", "profile_id is required.");
+    };
+    let profile_id = match parse::<ProfileId>(&profile_id) {
+        Ok(id) => id,
+        Err(error) => return error.into_response(),
+    };
+    let write = async move |tx: &mut _| {
+        logout::authorize(tx, &profile_id, asked.return_to.as_deref()).await
+    };
+    match app.db.write(&caller, write).await {
+        Ok(token) => Json(LogoutAuthorization {
+            logout_url: app.url(&format!("/sso/logout?token={}", token.expose())),
+            logout_token: token.expose().to_owned(),
+        })
+        .into_response(),
+        Err(Error::Invalid { code, message, .. }) => refused(code, message),
+        Err(error) => ApiError::from(error).into_response(),
+    }
+}
+
+/// Reads the body: JSON, as SDKs send it, or the form of WorkOS's examples.
+fn read(parts: &Parts, body: &Bytes) -> Result<AuthorizeLogout, &'static str> {
+    let asked: AuthorizeLogout = if is_form(&parts.headers) {
+        let mut asked = AuthorizeLogout { profile_id: None, return_to: None };
+        for (name, value) in url::form_urlencoded::parse(body) {
+            let member = match &*name {
+                "profile_id" => &mut asked.profile_id,
+                "return_to" => &mut asked.return_to,
+                _ => continue,
+            };
+            if member.replace(value.into_owned()).is_some() {
+                return Err("A parameter was given more than once.");
+            }
+        }
+        asked
+    } else {
+        serde_json::from_slice(body).map_err(|_| "The body is no JSON object with profile_id.")?
+    };
+    let mut texts = [&asked.profile_id, &asked.return_to].into_iter().flatten();
+    if texts.any(|text| text.contains('\0')) {
+        return Err("The body contains a NUL character.");
+    }
+    Ok(asked)
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = value.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+/// A JSON Web Key Set (RFC 7517 section 5).
+#[derive(Debug, Serialize, ToSchema)]
+struct KeySet {
+    /// The keys, with the members `alg`, `kty`, `use`, `kid`, `n`, `e`, `x5c` and `x5t#S256`.
+    #[schema(value_type = Vec<Object>)]
+    keys: Vec<Value>,
+}
+
+/// Get the keys that access tokens are signed with
+///
+/// A JSON Web Key Set (RFC 7517). Only access tokens that are JWTs are signed, which an environment has to
+/// choose (`access_tokens` of its settings): until then the set is empty.
+#[utoipa::path(
+    get, path = "/sso/jwks/{client_id}", tag = "sso",
+    params(("client_id" = String, Path, description = "The client id of the environment.")),
+    responses((status = 200, description = "The public keys.", body = KeySet)),
+    security(()),
+)]
+async fn key_set(
+    State(app): State<App>,
+    Path(client_id): Path<String>,
+) -> Result<Json<KeySet>, ApiError> {
+    let keys = keys::published(&app, &client_id).await?;
+    let keys = keys.ok_or_else(|| Error::not_found("Client", client_id))?;
+    Ok(Json(KeySet { keys }))
+}
+
+/// A key that access tokens are signed with.
+#[derive(Debug, Serialize, ToSchema)]
+struct SigningKeyObject {
+    /// Always `signing_key`.
+    object: &'static str,
+    /// Its `kid`.
+    id: String,
+    /// From when on it signs; it is published already.
+    signs_from: Timestamp,
+}
+
+/// Replace the key that access tokens are signed with
+///
+/// The next key is published at once and signs after an hour; the one before is published for an hour more.
+/// (Not in WorkOS's API.)
+#[utoipa::path(
+    post, path = "/environment/signing_keys", tag = "environment",
+    responses((status = 201, description = "The next key.", body = SigningKeyObject)),
+)]
+async fn rotate_signing_key(
+    State(app): State<App>,
+    ApiKey(caller): ApiKey,
+) -> Result<(StatusCode, Json<SigningKeyObject>), ApiError> {
+    let key = keys::rotate(&app, &caller).await?;
+    let (id, signs_from) = (key.id, key.signs_from);
+    Ok((StatusCode::CREATED, Json(SigningKeyObject { object: "signing_key", id, signs_from })))
+}
