@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::event;
+use super::connection::Connection;
+use super::{audit, event, given};
 use crate::base::id::{ConnectionId, OrganizationId, ProfileId};
 use crate::base::{Error, Result};
 use crate::db::{Row, Tx};
@@ -166,11 +167,7 @@ pub struct Imported {
 ///
 /// [`Error::Conflict`] if that `sub` has another id here, or the id is taken; [`Error::Invalid`] if
 /// a member is empty or too long.
-pub async fn import(
-    tx: &mut Tx,
-    connection: &super::connection::Connection,
-    imported: &Imported,
-) -> Result<()> {
+pub async fn import(tx: &mut Tx, connection: &Connection, imported: &Imported) -> Result<()> {
     let fits = |text: &str| (1..=1024).contains(&text.len()) && !text.chars().any(char::is_control);
     if !fits(&imported.idp_id) || !fits(&imported.email) {
         let message =
@@ -183,7 +180,7 @@ pub async fn import(
             let message = format!("This IdP id has the profile {} already.", known.id);
             return Err(Error::conflict("profile_exists", message));
         }
-        None => super::given::check_free(tx, ("profiles", "id"), imported.id.as_str()).await?,
+        None => given::check_free(tx, ("profiles", "id"), imported.id.as_str()).await?,
     }
     let new = SignIn {
         organization_id: connection.organization_id.clone(),
@@ -201,7 +198,7 @@ pub async fn import(
     };
     store(tx, &shape(new, imported.id.clone())).await?;
     let details = serde_json::json!({ "connection_id": connection.id });
-    super::audit::record(tx, "profile.imported", imported.id.as_str(), details).await
+    audit::record(tx, "profile.imported", imported.id.as_str(), details).await
 }
 
 /// How many profiles a connection has.

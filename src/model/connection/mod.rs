@@ -8,7 +8,7 @@ use serde_json::json;
 
 pub use kind::ConnectionType;
 
-use super::{audit, event};
+use super::{audit, event, given};
 use crate::base::id::{ConnectionId, EnvironmentId, OrganizationDomainId, OrganizationId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::{Secret, random_alphanumeric};
@@ -282,11 +282,11 @@ pub async fn create_as(
         ));
     }
     if let Some(id) = &identity.id {
-        super::given::check_free(tx, ("connections", "id"), id.as_str()).await?;
+        given::check_free(tx, ("connections", "id"), id.as_str()).await?;
     }
     if let Some(key) = &identity.external_key {
         check_external_key(key)?;
-        super::given::check_free(tx, ("connections", "external_key"), key).await?;
+        given::check_free(tx, ("connections", "external_key"), key).await?;
     }
     let connection = Connection {
         id: identity.id.clone().unwrap_or_else(|| tx.new_id()),

@@ -10,7 +10,7 @@ mod verification;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{environment, event};
+use super::{environment, event, given};
 use crate::base::id::{OrganizationDomainId, OrganizationId};
 use crate::base::secret::random_alphanumeric;
 use crate::base::time::Timestamp;
@@ -139,7 +139,7 @@ pub async fn create_as(
     (organization_id, domain, verified): (&OrganizationId, &str, bool),
 ) -> Result<OrganizationDomain> {
     if let Some(id) = id {
-        super::given::check_free(tx, ("organization_domains", "id"), id.as_str()).await?;
+        given::check_free(tx, ("organization_domains", "id"), id.as_str()).await?;
     }
     let id = id.cloned().unwrap_or_else(|| tx.new_id());
     let created = add_as(tx, id, (organization_id, normalize(domain)?, verified)).await?;

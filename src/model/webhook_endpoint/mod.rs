@@ -11,7 +11,7 @@ use serde_json::json;
 
 pub use table::{Due, find_due, lease, release};
 
-use super::{audit, environment, event, event_name};
+use super::{audit, environment, event, event_name, given};
 use crate::base::id::{EnvironmentId, WebhookEndpointId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::Secret;
@@ -170,7 +170,7 @@ pub async fn create_as(
         return Err(Error::conflict("too_many_webhook_endpoints", message));
     }
     if let Some(id) = &identity.id {
-        super::given::check_free(tx, ("webhook_endpoints", "id"), id.as_str()).await?;
+        given::check_free(tx, ("webhook_endpoints", "id"), id.as_str()).await?;
     }
     let id: WebhookEndpointId = identity.id.clone().unwrap_or_else(|| tx.new_id());
     let secret = match &identity.secret {
