@@ -8,15 +8,16 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
-use serde::de::Visitor;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
 use super::secret::SecretFrom;
 use crate::base::id::{
     ConnectionId, EnvironmentId, OrganizationDomainId, OrganizationId, ProfileId, WebhookEndpointId,
 };
 use crate::model::connection::Policy;
-use crate::model::environment::{Kind, RoleMode, SigninConsent};
+use crate::model::environment::{Kind, Settings};
 use crate::model::webhook_endpoint::Status;
 
 /// The only version of the shape there is.
@@ -67,36 +68,51 @@ pub struct Environment {
     pub organizations: Option<Vec<Organization>>,
 }
 
-/// What can be chosen for an environment; what is absent has its default.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EnvironmentSettings {
-    /// Whether a profile gets one role or all that its groups give.
-    pub role_mode: RoleMode,
-    /// Whether the application may redeem codes without a secret.
-    pub public_client: bool,
-    /// Who is asked whether to continue after the identity provider.
-    pub signin_consent: SigninConsent,
-    /// Whether IT administrators may give roles to groups in the setup portal.
-    pub portal_group_mapping: bool,
-}
+/// What can be chosen for an environment; what is absent has its default. The members are those of
+/// [`Settings`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct EnvironmentSettings(pub Settings);
 
-impl Default for EnvironmentSettings {
-    fn default() -> Self {
-        Self::from(&crate::model::environment::Settings::default())
+impl<'de> Deserialize<'de> for EnvironmentSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(SettingsReader)
     }
 }
 
-impl From<&crate::model::environment::Settings> for EnvironmentSettings {
-    fn from(settings: &crate::model::environment::Settings) -> Self {
-        // Whole, so that a new setting cannot be forgotten here.
-        let crate::model::environment::Settings {
-            role_mode,
-            public_client,
-            signin_consent,
-            portal_group_mapping,
-        } = settings.clone();
-        Self { role_mode, public_client, signin_consent, portal_group_mapping }
+/// Refuses unknown settings: the stored ones may have members that this version does not know.
+struct SettingsReader;
+
+impl<'de> Visitor<'de> for SettingsReader {
+    type Value = EnvironmentSettings;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("settings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EnvironmentSettings, A::Error> {
+        let known = serde_json::to_value(Settings::default()).map_err(A::Error::custom)?;
+        let known: Vec<&str> =
+            known.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        let mut members = Map::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if !known.contains(&name.as_str()) {
+                let known = known.join("`, `");
+                let message = format!("unknown field `{name}`, expected one of `{known}`");
+                return Err(A::Error::custom(message));
+            }
+            let mut value: Value = map.next_value()?;
+            if name.ends_with("_url")
+                && let Some(url) = value.as_str().and_then(|text| url::Url::parse(text).ok())
+            {
+                // As it is stored, so that the two can be compared.
+                value = String::from(url).into();
+            }
+            members.insert(name, value);
+        }
+        serde_json::from_value(Value::Object(members))
+            .map(EnvironmentSettings)
+            .map_err(A::Error::custom)
     }
 }
 
@@ -314,7 +330,7 @@ where
             f.write_str("an id")
         }
 
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
             text.parse().map_err(|_| E::custom(format!("`{text}` is no id of this kind")))
         }
     }

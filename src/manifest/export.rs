@@ -45,7 +45,7 @@ fn environment(known: &KnownEnvironment, with_ids: bool) -> Result<Environment> 
         id: with_ids.then(|| it.id.clone()),
         client_id: with_ids.then(|| it.client_id.clone()),
         kind: Some(it.kind),
-        settings: Some(EnvironmentSettings::from(&it.settings)),
+        settings: Some(EnvironmentSettings(it.settings.clone())),
         redirect_uris: Some(known.redirect_uris.iter().map(redirect_uri).collect()),
         permissions: Some(known.permissions.iter().map(permission).collect()),
         roles: Some(known.roles.iter().map(role).collect()),

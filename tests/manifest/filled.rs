@@ -93,7 +93,14 @@ async fn of_environment(tx: &mut Tx) -> vestibule::base::Result<()> {
     role::make_default(tx, "engineer").await?;
     redirect_uri::create(tx, "https://*.preview.example.com/callback").await?;
     let made = redirect_uri::create(tx, "https://app.example.com/callback").await?;
-    redirect_uri::make_default(tx, &made.id).await.map(drop)
+    redirect_uri::make_default(tx, &made.id).await?;
+    let settings = json!({
+        "portal_return_url": "https://app.example.com/settings",
+        "portal_success_url": "https://app.example.com/done",
+    });
+    let settings = Some(serde_json::from_value(settings).unwrap());
+    let change = environment::Change { name: None, settings };
+    environment::update(tx, &change).await.map(drop)
 }
 
 async fn other_organization(tx: &mut Tx) -> vestibule::base::Result<organization::Organization> {

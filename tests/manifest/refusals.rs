@@ -25,6 +25,11 @@ fn an_unknown_member_is_told_with_its_line_and_the_nearest_one() {
     assert!(told.contains("line 12") && told.contains("did you mean `leeway_s`?"), "{told}");
     let told = refused("version: 1\nenvironments:\n- name: A\n  kind: prodution\n");
     assert!(told.contains("did you mean `production`?"), "{told}");
+    let told = refused(
+        "version: 1\nenvironments:\n- name: A\n  settings:\n    public_client: false\n    \
+         role_mod: single\n",
+    );
+    assert!(told.contains("environments[0].settings") && told.contains("`role_mode`?"), "{told}");
     assert!(refused("version: 2\nenvironments: []\n").contains("it is 1, not 2"));
     let told = refused("version: 1\nenvironments:\n- name: A\n  id: org_1\n");
     assert!(told.contains("environments[0].id: `org_1` is no id of this kind at line 4"), "{told}");

@@ -1,12 +1,14 @@
 //! Plans an environment: itself, its redirect URIs, permissions and webhook endpoints.
 
+use serde_json::{Map, Value};
+
 use super::{Action, Differences, Planner, Step};
 use crate::app::App;
-use crate::base::Result;
 use crate::base::id::{EnvironmentId, Id, RoleId};
+use crate::base::{Error, Result};
 use crate::manifest::document::{Environment, EnvironmentSettings};
 use crate::manifest::known::KnownEnvironment;
-use crate::model::environment::{self, Kind, NewEnvironment, SettingsChange};
+use crate::model::environment::{self, Kind, NewEnvironment};
 use crate::model::permission::{self, NewPermission};
 use crate::model::role::{self, Role};
 use crate::model::webhook_endpoint::{self, NewWebhookEndpoint};
@@ -93,23 +95,42 @@ impl Planner<'_> {
             self.problem(path, "the `client_id` of an environment cannot be changed");
         }
         let mut differences = Differences::default();
-        let name = differences.wanted("name", &it.name, Some(&wanted.name));
-        let mut settings = None;
-        if let Some(wanted) = &wanted.settings {
-            let before = EnvironmentSettings::from(&it.settings);
-            if differences.compare("settings", &before, wanted) {
-                settings = Some(SettingsChange {
-                    role_mode: Some(wanted.role_mode),
-                    public_client: Some(wanted.public_client),
-                    signin_consent: Some(wanted.signin_consent),
-                    portal_group_mapping: Some(wanted.portal_group_mapping),
-                });
-            }
-        }
-        if !differences.is_empty() {
-            let action = Action::UpdateEnvironment(environment::Change { name, settings });
+        if let Some(name) = differences.wanted("name", &it.name, Some(&wanted.name)) {
+            let change = environment::Change { name: Some(name), settings: None };
+            let action = Action::UpdateEnvironment(change);
             steps.push(Step::update(path, resource(), (differences, action)));
         }
+    }
+
+    /// After the redirect URIs: addresses of the settings have to be on the origin of one.
+    pub(super) fn settings(
+        &mut self,
+        path: &str,
+        wanted: &Environment,
+        known: &KnownEnvironment,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
+        let Some(EnvironmentSettings(settings)) = &wanted.settings else { return Ok(()) };
+        let json = |it: &environment::Settings| serde_json::to_value(it).map_err(Error::internal);
+        let (before, after) = (json(&known.environment.settings)?, json(settings)?);
+        let mut differences = Differences::default();
+        let mut change = Map::new();
+        for (name, value) in after.as_object().into_iter().flatten() {
+            if differences.compare(&format!("settings.{name}"), before.get(name), value) {
+                // To change something to nothing is to change it to the empty text.
+                let value = if value.is_null() { Value::from("") } else { value.clone() };
+                change.insert(name.clone(), value);
+            }
+        }
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let settings = serde_json::from_value(change.into()).map_err(Error::internal)?;
+        let change = environment::Change { name: None, settings: Some(settings) };
+        let resource = format!("environment {}", wanted.name);
+        let action = Action::UpdateEnvironment(change);
+        steps.push(Step::update(path, resource, (differences, action)));
+        Ok(())
     }
 
     pub(super) fn redirect_uris(

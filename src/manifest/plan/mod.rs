@@ -154,6 +154,7 @@ impl Planner<'_> {
         let lists = (wanted.roles.as_deref(), known.roles.as_slice());
         self.roles((path, None), lists, is_new, (&mut first, &mut last));
         self.redirect_uris(path, wanted, known, (&mut first, &mut last));
+        self.settings(path, wanted, known, &mut first)?;
         self.webhook_endpoints(path, wanted, known, (&mut first, &mut last))?;
         self.check_permissions(path, wanted, known);
         self.plan.units.push(unit(Scope::Environment, path, first));

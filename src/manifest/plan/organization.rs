@@ -61,11 +61,11 @@ impl Planner<'_> {
             }
             None => self.new_organization(path, wanted, steps),
         };
-        self.domains(path, (wanted, found), &id, (early, steps));
+        self.domains(path, (wanted, found), &id, (&mut *early, &mut *steps));
         let mut last = Vec::new();
         let known_roles = found.map_or(&[][..], |found| found.roles.as_slice());
         let lists = (wanted.roles.as_deref(), known_roles);
-        self.roles((path, Some(&id)), lists, false, (steps, &mut last));
+        self.roles((path, Some(&id)), lists, false, (&mut *steps, &mut last));
         let mut all_roles = role_slugs(wanted.roles.as_deref(), known_roles);
         all_roles.extend(roles.iter().cloned());
         self.default_role(path, (wanted, found), (&id, &all_roles), steps);
