@@ -14,7 +14,7 @@ use super::auth::ApiKey;
 use super::body::{Body, nullable};
 use super::error::ApiError;
 use super::list::List;
-use super::once::{Nothing, Post};
+use super::once::{BarePost, Post};
 use super::path::{Id, parse};
 use super::query::{PageParams, Query, invalid};
 use crate::app::App;
@@ -370,7 +370,7 @@ async fn examine(
     State(app): State<App>,
     _: ApiKey,
     Id(id): Id<ConnectionId>,
-    Post(once, Nothing {}): Post<Nothing>,
+    BarePost(once): BarePost,
 ) -> Result<Response, ApiError> {
     let report = doctor::run(&app, once.caller(), id.as_str()).await;
     once.keep(&app, StatusCode::OK, report).await

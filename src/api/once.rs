@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::auth::authenticate;
 use super::body;
@@ -36,9 +37,9 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 #[derive(Debug)]
 pub struct Post<T>(pub Once, pub T);
 
-/// The body of a POST that needs none; what is in it is ignored.
-#[derive(Debug, Deserialize)]
-pub struct Nothing {}
+/// A POST that needs no body; whatever it has is ignored.
+#[derive(Debug)]
+pub struct BarePost(pub Once);
 
 /// Carries a POST out, once.
 #[derive(Debug)]
@@ -75,21 +76,34 @@ impl<T: DeserializeOwned> FromRequest<App> for Post<T> {
     type Rejection = Rejection;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Rejection> {
-        let (mut parts, stream) = request.into_parts();
-        let caller = authenticate(&mut parts, app).await?;
-        let bytes = body::collect(stream).await?;
-        let request = match key(&parts.headers)? {
-            Some(key) => {
-                let request =
-                    idempotency::Request { key, fingerprint: fingerprint(&parts, &bytes) };
-                look(app, &caller, &request).await?;
-                Some(request)
-            }
-            None => None,
-        };
-        let body = body::parse(&parts.headers, &bytes)?;
-        Ok(Self(Once { caller, request }, body))
+        let (once, headers, bytes) = receive(request, app).await?;
+        Ok(Self(once, body::parse(&headers, &bytes)?))
     }
+}
+
+impl FromRequest<App> for BarePost {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Rejection> {
+        let (once, ..) = receive(request, app).await?;
+        Ok(Self(once))
+    }
+}
+
+/// Who asks and whether it was asked before, and what is left of the request: headers and body.
+async fn receive(request: Request, app: &App) -> Result<(Once, HeaderMap, Bytes), Rejection> {
+    let (mut parts, stream) = request.into_parts();
+    let caller = authenticate(&mut parts, app).await?;
+    let bytes = body::collect(stream).await?;
+    let request = match key(&parts.headers)? {
+        Some(key) => {
+            let request = idempotency::Request { key, fingerprint: fingerprint(&parts, &bytes) };
+            look(app, &caller, &request).await?;
+            Some(request)
+        }
+        None => None,
+    };
+    Ok((Once { caller, request }, parts.headers, bytes))
 }
 
 /// The key of a request, as its hash: it may be anything.

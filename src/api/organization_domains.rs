@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::auth::ApiKey;
 use super::error::{ApiError, ErrorBody};
-use super::once::{Nothing, Post};
+use super::once::{BarePost, Post};
 use super::path::{Id, parse};
 use crate::app::App;
 use crate::base::id::{OrganizationDomainId, OrganizationId};
@@ -101,7 +101,7 @@ async fn verify(
     State(app): State<App>,
     _: ApiKey,
     Id(id): Id<OrganizationDomainId>,
-    Post(once, Nothing {}): Post<Nothing>,
+    BarePost(once): BarePost,
 ) -> Result<Response, ApiError> {
     let checked = domains::verify(&app, once.caller(), &id).await.map(|settled| {
         let Settled { domain, check, .. } = settled;

@@ -13,7 +13,7 @@ use super::auth::ApiKey;
 use super::body::Body;
 use super::error::ApiError;
 use super::list::List;
-use super::once::{Nothing, Post};
+use super::once::{BarePost, Post};
 use super::path::Id;
 use super::query::{PageParams, Query};
 use crate::app::App;
@@ -217,7 +217,7 @@ async fn rotate_secret(
     State(app): State<App>,
     _: ApiKey,
     Id(id): Id<WebhookEndpointId>,
-    Post(once, Nothing {}): Post<Nothing>,
+    BarePost(once): BarePost,
 ) -> Result<Response, ApiError> {
     let here = app.clone();
     let write = async move |tx: &mut Tx| {
@@ -239,7 +239,7 @@ async fn test(
     State(app): State<App>,
     _: ApiKey,
     Id(id): Id<WebhookEndpointId>,
-    Post(once, Nothing {}): Post<Nothing>,
+    BarePost(once): BarePost,
 ) -> Result<Response, ApiError> {
     let tried = delivery::test(&app, once.caller(), id).await;
     once.keep(&app, StatusCode::OK, tried).await

@@ -159,6 +159,15 @@ both_engines! {
         }
     }
 
+    async fn a_post_that_needs_no_body_takes_any(world: World) {
+        let nouns = Nouns::new(&world).await;
+        let path = format!("/webhook_endpoints/{}/rotate_secret", nouns.endpoint);
+        for (n, body) in ["", "null", "[]", "{", r#"{"x":1}"#].into_iter().enumerate() {
+            let answer = with(&world, &world.key, &[&format!("k{n}")], &path, body).await;
+            assert_eq!(answer.status, 200, "{body}: {}", answer.text);
+        }
+    }
+
     async fn what_was_done_once_is_there_once(world: World) {
         let body = json!({ "name": "Acme" });
         let first = post(&world, "one", "/organizations", &body).await.expect(201);

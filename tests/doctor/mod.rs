@@ -215,7 +215,7 @@ both_engines! {
         let refused = world.api("POST", &world.doctor_path(), None).await;
         assert_eq!(refused.status, 429);
         assert_eq!(refused.header("retry-after"), Some("60"));
-        assert_eq!(refused.json()["code"], "too_many_requests");
+        assert_eq!(refused.json()["code"], "rate_limit_exceeded");
         assert_eq!(world.demo.tenant.count(TOKEN), asked);
         world.clock.advance_ms(60_000);
         assert_eq!(world.api("POST", &world.doctor_path(), None).await.status, 200);
