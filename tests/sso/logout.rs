@@ -34,8 +34,11 @@ impl World {
         let (_, rest) = page.split_once("name=\"transaction\" value=\"").expect("a sign-in page");
         let transaction = rest.split_once('"').unwrap().0;
         let person = self.demo.people.iter().find(|person| person.email == ADA).unwrap();
-        let form =
-            [("transaction", transaction), ("username", ADA), ("password", &person.password)];
+        let form = [
+            ("transaction", transaction),
+            ("username", ADA),
+            ("password", person.password.as_str()),
+        ];
         let url = Url::parse(self.demo.tenant.base_url()).unwrap().join("/login/sign-in").unwrap();
         let typed = browser.send(Request::post_form(&url, &form)).await;
         browser.get(&typed.next()).await
@@ -161,7 +164,7 @@ both_engines! {
             format!("?token={tampered}"),
             format!("?token={good}&token={good}"),
             format!("?token={good}%00"),
-            format!("?token={}", token),
+            format!("?token={token}"),
             format!("?token={}", "a".repeat(10_000)),
         ] {
             let answer = browser.get(&world.url(&format!("/sso/logout{query}"))).await;
