@@ -48,7 +48,8 @@ vestibule_connection() {
 }
 
 seed() {
-  target=(--broker "http://127.0.0.1:$peer_port"
+  # As the base URL has it: the cookie that binds a login to its browser is for that host.
+  target=(--broker "http://localhost:$peer_port"
     --client-id "$(jq -r .client_id "$vestibule_data/environment.json")"
     --client-secret "$(<"$vestibule_data/api-key")"
     --connection "$(vestibule_connection bench "$idp")")
