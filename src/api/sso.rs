@@ -135,8 +135,8 @@ fn read(parts: &Parts, body: &Bytes) -> Result<AuthorizeLogout, &'static str> {
     } else {
         serde_json::from_slice(body).map_err(|_| "The body is no JSON object with profile_id.")?
     };
-    let mut texts = [&asked.profile_id, &asked.return_to].into_iter().flatten();
-    if texts.any(|text| text.contains('\0')) {
+    let has_nul = |text: &Option<String>| text.as_deref().is_some_and(|text| text.contains('\0'));
+    if has_nul(&asked.profile_id) || has_nul(&asked.return_to) {
         return Err("The body contains a NUL character.");
     }
     Ok(asked)

@@ -21,8 +21,14 @@ use crate::web::page::{page, see_other};
 use crate::web::refusal::Refusal;
 
 /// The fields that can be at fault.
-const FIELDS: &[&str] =
-    &["name", "role_mode", "signin_consent", "portal_return_url", "portal_success_url", "access_tokens"];
+const FIELDS: &[&str] = &[
+    "name",
+    "role_mode",
+    "signin_consent",
+    "portal_return_url",
+    "portal_success_url",
+    "access_tokens",
+];
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/{environment_id}/settings", get(show).post(save))
@@ -129,7 +135,10 @@ fn change(form: &Form) -> Result<Change, Error> {
             portal_group_mapping: Some(form.checked("portal_group_mapping")),
             portal_return_url: Some(form.text("portal_return_url").to_owned()),
             portal_success_url: Some(form.text("portal_success_url").to_owned()),
-            access_tokens: Some(choice::<AccessTokens>(form, "access_tokens")?),
+            access_tokens: match form.filled("access_tokens") {
+                Some(_) => Some(choice::<AccessTokens>(form, "access_tokens")?),
+                None => None,
+            },
             logout_uris: None,
         }),
     })
