@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
@@ -295,6 +296,8 @@ impl Connection {
             let limit = i64::try_from(MAX_LOG_BYTES).unwrap_or(i64::MAX);
             sqlite.pragma_update(None, "journal_size_limit", limit).map_err(error)?;
         }
+        // Else SQLite plans a join anew whenever a parameter changes, which is at each run.
+        sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
         sqlite.pragma_update(None, "foreign_keys", true).map_err(error)?;
         sqlite.pragma_update(None, "temp_store", "MEMORY").map_err(error)?;
         Ok(Self { sqlite, rewritten: HashMap::new() })
@@ -404,5 +407,32 @@ pub(super) fn error(error: rusqlite::Error) -> Error {
             | ErrorCode::OutOfMemory,
         ) => Error::unavailable(error),
         _ => Error::internal(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_join_is_planned_once() {
+        let name = crate::base::secret::random_alphanumeric(12);
+        let path = std::env::temp_dir().join(format!("vestibule-plan-{name}.db"));
+        let mut connection = Connection::open(&path, OpenFlags::default()).unwrap();
+        let tables = "CREATE TABLE parents (id TEXT PRIMARY KEY, kind TEXT NOT NULL);
+             CREATE TABLE children (id TEXT PRIMARY KEY, parent_id TEXT NOT NULL)";
+        connection.execute_batch(tables).unwrap();
+        let sql = "SELECT c.id FROM children c JOIN parents p ON p.id = c.parent_id
+             WHERE c.id = $1 AND p.kind = $2";
+        for text in ["a", "b", "c"] {
+            connection.fetch(sql, &[text.into(), text.into()], 1).unwrap();
+        }
+        let statement = connection.prepare(sql).unwrap();
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
+        drop(statement);
+        drop(connection);
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
     }
 }
