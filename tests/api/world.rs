@@ -73,6 +73,7 @@ impl Fixture for World {
             upstream: Upstream::new(outbound, clock.clone()),
             limits: Arc::new(Limits::new(&vestibule::config::Limits::default())),
             doctor_rate: Arc::new(Limiter::new("doctor", 20)),
+            stopping: Arc::default(),
         };
         let router = vestibule::api::router(app.clone());
         let key = new_environment(&app, Kind::Sandbox).await;

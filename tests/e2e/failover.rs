@@ -220,8 +220,9 @@ async fn hold(application: &Application, changes: &Changes, endpoint: &str) {
         let path = format!("/organizations/{}", id.as_str().unwrap());
         application.api("GET", &path, &Value::Null).await;
     }
-    let stored = application.api("GET", &format!("/webhook_endpoints/{endpoint}"), &Value::Null);
-    let stored = stored.await["secret"].as_str().unwrap().to_owned();
+    let path = format!("/webhook_endpoints/{endpoint}");
+    let stored =
+        application.api("GET", &path, &Value::Null).await["secret"].as_str().unwrap().to_owned();
     let last = changes.secrets.last().unwrap();
     let answered = changes.secrets.iter().rev().flatten().next().unwrap();
     let is_last = stored == *answered;

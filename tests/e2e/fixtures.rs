@@ -212,7 +212,7 @@ fn dump(file: &Path) -> Vec<Value> {
 
 fn dump_table(connection: &rusqlite::Connection, name: &str) -> Value {
     let mut statement = connection.prepare(&format!("SELECT * FROM {name}")).unwrap();
-    let columns: Vec<String> = statement.column_names().iter().map(|it| (*it).to_owned()).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let rows = statement.query_map([], |row| {
         let cell = |n: usize| match row.get_ref(n).unwrap() {
             ValueRef::Null => Value::Null,

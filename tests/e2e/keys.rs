@@ -40,7 +40,7 @@ async fn make_connections(db: &Db, sealer: &Arc<Sealer>, organization: &str) -> 
             for n in 0..100 {
                 let new = connection::NewConnection {
                     organization_id: organization.parse().map_err(|_| Error::internal("no id"))?,
-                    connection_type: connection::ConnectionType::OktaOIDC,
+                    connection_type: connection::ConnectionType::parse("OktaOIDC").unwrap(),
                     name: format!("{portion}-{n}"),
                     policy: connection::Policy::default(),
                 };
@@ -65,8 +65,8 @@ fn secret_of(connection: &str) -> Secret {
 
 /// How many values are sealed with a key.
 async fn sealed_by(db: &Db, key_id: &str) -> i64 {
-    let counts = db.read(&Caller::anonymous(), async |tx| sealed_value::count(tx).await);
-    let counts = counts.await.unwrap();
+    let nobody = Caller::anonymous();
+    let counts = db.read(&nobody, async |tx| sealed_value::count(tx).await).await.unwrap();
     counts.iter().filter(|count| count.key_id == key_id).map(|count| count.values).sum()
 }
 

@@ -245,7 +245,7 @@ both_engines! {
     }
 
     async fn lgo_07_a_flood_of_logout_tokens_is_limited_for_its_own_connection(world: World) {
-        let node = world.node(|config| config.authorize_per_minute = 3).await;
+        let node = world.node(|config| config.limits.authorize_per_minute = 3).await;
         let ours = world.backchannel_uri().await;
         let post = async |url: &Url, token: &str| {
             Request::post_form(url, &[("logout_token", token)]).via(&node).send().await
