@@ -32,10 +32,10 @@ pub mod domains;
 pub mod limits;
 pub mod setup;
 pub mod sso;
-pub mod upkeep;
 
 // Floor 7: what the faces share.
 pub mod manifest;
+pub mod upkeep;
 pub mod web;
 
 // Floor 8: the faces, which never see one another.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::middleware::from_fn_with_state;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -21,6 +22,7 @@ use vestibule::model::environment::{self, Kind, NewEnvironment};
 use vestibule::outbound::Outbound;
 use vestibule::seal::Sealer;
 use vestibule::upstream::Upstream;
+use vestibule::web::request_id;
 
 use crate::support::dns::DnsServer;
 use crate::support::{Fixture, TestDb};
@@ -75,7 +77,8 @@ impl Fixture for World {
             doctor_rate: Arc::new(Limiter::new("doctor", 20)),
             stopping: Arc::default(),
         };
-        let router = vestibule::api::router(app.clone());
+        let router = vestibule::api::router(app.clone())
+            .layer(from_fn_with_state(app.clone(), request_id::observe));
         let key = new_environment(&app, Kind::Sandbox).await;
         Self { app, router, clock, key, database }
     }
