@@ -26,6 +26,13 @@ pub struct World {
 
 impl Fixture for World {
     async fn on(db: TestDb) -> Self {
+        Self::with(db, |_| ()).await
+    }
+}
+
+impl World {
+    /// One whose demo runs as `change` says.
+    pub async fn with(db: TestDb, change: impl FnOnce(&mut demo::Options)) -> Self {
         let (clock, data) = (Clock::system(), Folder::new());
         let database = match db.location() {
             Location::Sqlite(path) => Database::Sqlite(path.clone()),
@@ -33,19 +40,19 @@ impl Fixture for World {
                 Database::Postgres(vestibule::base::secret::Secret::new(url.clone()))
             }
         };
-        let options = demo::Options {
+        let mut options = demo::Options {
             data: data.path().to_owned(),
             database: Some(database),
             clock: clock.clone(),
             usual_ports: false,
+            host: None,
             dns_resolver: vec![super::dns::nobody()],
         };
+        change(&mut options);
         let demo = demo::start(options).await.unwrap_or_else(|error| panic!("{}", error.chain()));
         Self { clock, demo, db, _data: data }
     }
-}
 
-impl World {
     /// The handles of the service.
     pub fn app(&self) -> &App {
         &self.demo.app
