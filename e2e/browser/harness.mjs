@@ -46,7 +46,7 @@ export const elsewhere = [];
  * the story notices nothing.
  */
 export function test(name, story) {
-  nodeTest(name, { timeout: 180_000 }, async (t) => {
+  nodeTest(name, { timeout: 300_000 }, async (t) => {
     const visitors = [];
     const letIn = async (options) => {
       const visitor = await enter(options);
@@ -73,13 +73,15 @@ export function test(name, story) {
  * Somebody with a browser of their own: no cookies, nothing remembered.
  *
  * `size`: `desktop` or `phone`; `theme`: `light` or `dark`; `script`: whether scripts run;
- * `as`: the role of an administrator who is signed in already; `expected`: patterns of problems that this story causes on purpose.
+ * `as`: the role of an administrator who is signed in already; `agent`: what the browser calls
+ * itself; `expected`: patterns of problems that this story causes on purpose.
  */
 async function enter({
   size = 'desktop',
   theme = 'light',
   script = true,
   as = undefined,
+  agent = undefined,
   expected = [],
 } = {}) {
   const context = await browser.newContext({
@@ -87,6 +89,7 @@ async function enter({
     colorScheme: theme,
     hasTouch: size === 'phone',
     javaScriptEnabled: script,
+    userAgent: agent,
     reducedMotion: 'reduce',
     locale: 'en-GB',
     timezoneId: 'UTC',
@@ -140,11 +143,17 @@ export async function sandbox(method, path, body) {
   return JSON.parse(text);
 }
 
-/** Moves the clock of the service and of the tenant; only where the test holds one. */
+/** A call of the test's own controls, where it has some (`tests/e2e/controls.rs`): what it answers. */
+export async function control(method, path, body) {
+  const answer = await fetch(new URL(path, demo.control), { method, body });
+  const text = await answer.text();
+  assert.equal(answer.status, 200, `${method} ${path}: ${text}`);
+  return text;
+}
+
+/** Moves the clock of the service and of the tenant. */
 export async function wait({ minutes = 0, days = 0 }) {
-  const ms = (days * 24 * 60 + minutes) * 60_000;
-  const answer = await fetch(new URL(`/advance/${ms}`, demo.control), { method: 'POST' });
-  assert.equal(answer.status, 200);
+  await control('POST', `/advance/${(days * 24 * 60 + minutes) * 60_000}`);
 }
 
 /** Opens a link as a mail scanner does before anybody reads the mail: no cookies, no scripts. */
@@ -165,4 +174,29 @@ export async function signInAtOkta(page, person = demo.sandbox.users[0]) {
   if ((await username.inputValue()) !== person.email) await username.fill(person.email);
   await page.getByLabel('Password').fill(person.password);
   await page.getByRole('button', { name: 'Sign in' }).click();
+}
+
+/** Signs in at the tenant if it asks (its session may still be there), and waits to be back. */
+export async function signInIfAsked(page, back, person = demo.sandbox.users[0]) {
+  const isBack = typeof back === 'function' ? back : (at) => back.test(at.href);
+  await page.waitForURL((at) => isBack(at) || at.origin === demo.sandbox.issuer);
+  if (!isBack(new URL(page.url()))) {
+    await page.waitForLoadState();
+    if (await page.getByLabel('Username').count()) await signInAtOkta(page, person);
+  }
+  await page.waitForURL(isBack);
+}
+
+/**
+ * Presses a button and waits until its form is answered and the answer is shown. Returns the status.
+ */
+export async function send(page, button) {
+  const loaded = page.waitForEvent('load').catch(() => {});
+  const [answer] = await Promise.all([
+    page.waitForResponse((response) => response.request().method() === 'POST'),
+    page.getByRole('button', { name: button }).click(),
+  ]);
+  if (answer.status() === 303) await loaded;
+  else await page.locator('form[aria-busy]').waitFor({ state: 'detached' });
+  return answer.status();
 }
