@@ -1,7 +1,7 @@
 // The simulated Okta's admin console, used as the guide for Okta says, by the labels that it names.
 
 import assert from 'node:assert/strict';
-import { demo } from './harness.mjs';
+import { demo } from './people.mjs';
 
 const console = (path) => new URL(path, demo.sandbox.issuer).href;
 
@@ -41,12 +41,6 @@ export async function credentials(page) {
   assert.match(clientId, /^0oa/);
   assert.ok(clientSecret.length >= 40);
   return { clientId, clientSecret };
-}
-
-/** Step 3, second half: the tenant's domain, from the menu at the top right. */
-export async function tenantDomain(page) {
-  await page.locator('summary', { hasText: demo.sandbox.admin.email }).click();
-  return (await page.locator('#tenant-domain').textContent()).trim();
 }
 
 /** Step 4: the groups claim, on the tab "Sign On". */
