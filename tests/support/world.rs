@@ -26,7 +26,14 @@ pub struct World {
 
 impl Fixture for World {
     async fn on(db: TestDb) -> Self {
-        let (clock, data) = (Clock::system(), Folder::new());
+        Self::start(db, Folder::new()).await
+    }
+}
+
+impl World {
+    /// A world on this database, with its keys in this folder.
+    pub async fn start(db: TestDb, data: Folder) -> Self {
+        let clock = Clock::system();
         let database = match db.location() {
             Location::Sqlite(path) => Database::Sqlite(path.clone()),
             Location::Postgres(url) => {
@@ -43,9 +50,7 @@ impl Fixture for World {
         let demo = demo::start(options).await.unwrap_or_else(|error| panic!("{}", error.chain()));
         Self { clock, demo, db, _data: data }
     }
-}
 
-impl World {
     /// The handles of the service.
     pub fn app(&self) -> &App {
         &self.demo.app
