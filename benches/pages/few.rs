@@ -108,7 +108,7 @@ pub async fn fill_huge(world: &World, id: &str) {
             };
             setup_link::create(tx, &new).await?;
         }
-        let keys = (0..50).map(|n| (format!("key-{n}"), Some("a value of some length".repeat(4))));
+        let keys = (0..48).map(|n| (format!("key-{n}"), Some("a value of some length".repeat(4))));
         let metadata = Some(Some(keys.collect()));
         let change = organization::Change { metadata, ..organization::Change::default() };
         organization::update(tx, &id, &change).await
