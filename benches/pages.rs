@@ -15,7 +15,7 @@
 //! - `runs=30`: how often each page is asked for
 //! - `only=sessions`: pages whose address has this text in it
 
-#[allow(dead_code, unused_imports, unused_macros, reason = "the tests use the rest")]
+#[allow(unused_imports, unused_macros, reason = "the tests use the rest")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

@@ -135,7 +135,7 @@ impl Attempt {
             _ => (shape.organizations as f64 * share(n, 2).powi(2)) as u64,
         };
         let ending = match chance(n ^ 0x0e4d) % 1000 {
-            _ if at_ms > shape.now_ms - 5 * 60_000 && n % 3 == 0 => Ending::InProgress,
+            _ if at_ms > shape.now_ms - 5 * 60_000 && n.is_multiple_of(3) => Ending::InProgress,
             0..900 => Ending::Success,
             900..960 => Ending::Failed,
             960..990 => Ending::TimedOut,
@@ -224,7 +224,7 @@ impl Attempt {
             if is_open { Cell::Bytes(vec![7; 600]) } else { Cell::Null },
             trace.as_str(),
             or_null(self.code.map(FailureCode::as_str)),
-            or_null(self.code.map(|code| owner(code))),
+            or_null(self.code.map(owner)),
             or_null(self.email(shape)),
             or_null(is_success.then(|| shape.profile_id(self.connection, self.person))),
             self.ip_address(),

@@ -34,10 +34,10 @@ pub(super) fn apply(query: &mut Query, filter: &Filter, now: Timestamp) {
     // A connection has indexes of its own for what is rare, an organization has none: its rows are
     // read by its own index, not by those of what is rare in the whole environment.
     if filter.organization_id.is_none() {
-        if matches!(filter.status, Some(Status::Failed | Status::TimedOut)) {
+        if matches!(filter.status, Some(Status::Failed | Status::TimedOut | Status::TestFailed)) {
             query.end(" AND failure_code IS NOT NULL");
         }
-        if matches!(filter.status, Some(Status::TestSuccessful | Status::TestFailed)) {
+        if filter.status == Some(Status::TestSuccessful) {
             query.end(
                 " AND origin IN ('dashboard_test', 'portal_test') AND origin <> 'application'",
             );
@@ -46,6 +46,12 @@ pub(super) fn apply(query: &mut Query, filter: &Filter, now: Timestamp) {
             query.end(" AND origin <> 'application'");
         }
     }
+    match (&filter.connection_id, filter.email.is_some()) {
+        // A person has fewer logins than a connection, which no engine knows: so not by its index.
+        (Some(id), true) => query.and("coalesce(connection_id, '') = $?", id),
+        (Some(id), false) => query.and("connection_id = $?", id),
+        (None, _) => query,
+    };
     if filter.email.is_some() {
         query.end(" AND email IS NOT NULL");
     }

@@ -303,7 +303,6 @@ pub(super) async fn list(
     page: &PageRequest,
 ) -> Result<Page<SsoSession>> {
     let mut query = Query::new(LISTED, &[(&tx.environment_id()).into()]);
-    query.and_some("connection_id = $?", filter.connection_id.as_ref());
     query.and_some("organization_id = $?", filter.organization_id.as_ref());
     query.and_some("status = $?", filter.status.map(Status::as_str));
     query.and_some("origin = $?", filter.origin.map(Origin::as_str));
