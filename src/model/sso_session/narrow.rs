@@ -34,13 +34,11 @@ pub(super) fn apply(query: &mut Query, filter: &Filter, now: Timestamp) {
     // A connection has indexes of its own for what is rare, an organization has none: its rows are
     // read by its own index, not by those of what is rare in the whole environment.
     if filter.organization_id.is_none() {
-        if matches!(filter.status, Some(Status::Failed | Status::TimedOut | Status::TestFailed)) {
+        if matches!(filter.status, Some(Status::Failed | Status::TimedOut)) {
             query.end(" AND failure_code IS NOT NULL");
         }
-        if filter.status == Some(Status::TestSuccessful) {
-            query.end(
-                " AND origin IN ('dashboard_test', 'portal_test') AND origin <> 'application'",
-            );
+        if matches!(filter.status, Some(Status::TestSuccessful | Status::TestFailed)) {
+            query.end(" AND origin IN ('dashboard_test', 'portal_test')");
         }
         if filter.origin.is_some_and(|origin| origin != Origin::Application) {
             query.end(" AND origin <> 'application'");
