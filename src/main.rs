@@ -19,6 +19,10 @@ use vestibule::{demo, server};
 /// What ended the program, for its last line.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// The exit code of an examination that found something; 1 is that of a command that failed, 2 that
+/// of one that was not understood.
+const NEEDS_ATTENTION: u8 = 3;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -65,7 +69,7 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             let session = Session { app, environment: cli.environment };
             let (text, healthy) = examine(&session, &args).await?;
             println!("{text}");
-            return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(NEEDS_ATTENTION) });
         }
         Command::Config | Command::Demo(_) => show_settings(&sources, &config),
     }

@@ -1,7 +1,7 @@
 // The simulated Okta's admin console, used as the guide for Okta says, by the labels that it names.
 
 import assert from 'node:assert/strict';
-import { demo } from './harness.mjs';
+import { demo } from './people.mjs';
 
 const console = (path) => new URL(path, demo.sandbox.issuer).href;
 
@@ -43,12 +43,6 @@ export async function credentials(page) {
   return { clientId, clientSecret };
 }
 
-/** Step 3, second half: the tenant's domain, from the menu at the top right. */
-export async function tenantDomain(page) {
-  await page.locator('summary', { hasText: demo.sandbox.admin.email }).click();
-  return (await page.locator('#tenant-domain').textContent()).trim();
-}
-
 /** Step 4: the groups claim, on the tab "Sign On". */
 export async function setGroupsClaim(page) {
   await page.getByRole('link', { name: 'Sign On' }).click();
@@ -56,8 +50,9 @@ export async function setGroupsClaim(page) {
   if (await legacy.isVisible()) await legacy.click();
   await page.getByRole('link', { name: 'Edit' }).click();
   await page.getByLabel('Groups claim type').selectOption({ label: 'Filter' });
-  await page.getByLabel('Groups claim filter').fill('groups');
-  await page.getByLabel('Match').selectOption({ label: 'Matches regex' });
-  await page.getByLabel('Value').fill('.*');
+  await page.getByLabel('Name of the groups claim').fill('groups');
+  await page.getByLabel('Condition').selectOption({ label: 'Matches regex' });
+  await page.getByLabel('Value of the filter').fill('.*');
   await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('.*').first().waitFor();
 }

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { good } from './checks.mjs';
-import { createApp, openConsole } from './console.mjs';
+import { createApp, openConsole, setGroupsClaim } from './console.mjs';
 import { api, demo, scan, test } from './harness.mjs';
 
 const ADA = { email: 'ada@acme.example', password: 'ada-in-the-sandbox' };
@@ -36,16 +36,7 @@ async function createOktaApp(page, name, redirectUri) {
 /** Switches the groups claim on, as step 4 of the guide says. */
 async function sendGroups(page, app) {
   await page.goto(app);
-  await page.getByRole('link', { name: 'Sign On' }).click();
-  const legacy = page.getByText('Show legacy configuration');
-  if (await legacy.isVisible()) await legacy.click();
-  await page.getByRole('link', { name: 'Edit' }).click();
-  await page.getByLabel('Groups claim type').selectOption({ label: 'Filter' });
-  await page.getByLabel('Name of the groups claim').fill('groups');
-  await page.getByLabel('Condition').selectOption({ label: 'Matches regex' });
-  await page.getByLabel('Value of the filter').fill('.*');
-  await page.getByRole('button', { name: 'Save' }).click();
-  await page.getByText('.*').first().waitFor();
+  await setGroupsClaim(page);
 }
 
 /** The role that a login through a connection ends with. */

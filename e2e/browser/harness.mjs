@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import nodeTest, { after } from 'node:test';
 import { chromium } from 'playwright-core';
+import { demo } from './people.mjs';
 import { watch } from './watch.mjs';
 
-/** What `vestibule demo --json` printed, and the address of the test's own controls, if it has any. */
-export const demo = JSON.parse(process.env.DEMO);
+export { api, demo, sandbox, signIn as signInAtOkta, url } from './people.mjs';
 
 /** How long a step in the browser may take: two busy cores are slow. */
 const PATIENCE_MS = 20_000;
@@ -113,33 +113,6 @@ async function picture(page, name) {
   await page.screenshot({ path, fullPage: true }).catch(() => {});
 }
 
-/** A URL of the service. */
-export const url = (path) => new URL(path, demo.base_url).href;
-
-/** A call of the REST API: the JSON that it answers. */
-export async function api(method, path, body) {
-  const answer = await fetch(url(path), {
-    method,
-    headers: { authorization: `Bearer ${demo.api_key}`, 'content-type': 'application/json' },
-    body: body && JSON.stringify(body),
-  });
-  const text = await answer.text();
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
-  return text && JSON.parse(text);
-}
-
-/** A call of the simulated tenant's controls. */
-export async function sandbox(method, path, body) {
-  const answer = await fetch(new URL(`/sandbox/${path}`, demo.sandbox.issuer), {
-    method,
-    headers: { 'content-type': 'application/json' },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  });
-  const text = await answer.text();
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
-  return JSON.parse(text);
-}
-
 /** Moves the clock of the service and of the tenant; only where the test holds one. */
 export async function wait({ minutes = 0, days = 0 }) {
   const ms = (days * 24 * 60 + minutes) * 60_000;
@@ -157,12 +130,4 @@ export async function scan(link) {
     });
     await answer.text();
   }
-}
-
-/** Signs in at the simulated tenant's page, where the browser is by now. */
-export async function signInAtOkta(page, person = demo.sandbox.users[0]) {
-  const username = page.getByLabel('Username');
-  if ((await username.inputValue()) !== person.email) await username.fill(person.email);
-  await page.getByLabel('Password').fill(person.password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
 }

@@ -63,6 +63,28 @@ impl Timestamp {
         }
     }
 
+    /// Reads a day, as a form sends it (`2026-01-15`): its first moment in UTC.
+    pub fn parse_day(text: &str) -> Option<Self> {
+        let day = text.parse::<jiff::civil::Date>().ok()?;
+        Self::parse(&format!("{day}T00:00:00Z"))
+    }
+
+    /// The day in UTC, as a form takes it: `2026-01-15`.
+    pub fn day(self) -> String {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(moment) => moment.strftime("%Y-%m-%d").to_string(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// The day as people read it: `15 Jan 2026`.
+    pub fn day_for_people(self) -> String {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(moment) => moment.strftime("%-d %b %Y").to_string(),
+            Err(_) => self.to_string(),
+        }
+    }
+
     /// Reads ISO 8601 with a zone (RFC 3339).
     pub fn parse(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|moment| Self(moment.as_millisecond()))

@@ -44,7 +44,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Show the effective settings and where each comes from.
     Config,
-    /// Look for what keeps people from signing in by a connection; the exit code is 0 if all is well.
+    /// Look for what keeps people from signing in by a connection; the exit code is 0 if all
+    /// is well, 3 if something needs attention.
     Doctor(DoctorArgs),
     /// Manage an installation.
     #[command(flatten)]

@@ -45,7 +45,7 @@ pub(super) async fn authorize(State(app): State<App>, parts: Parts) -> Response 
         return in_json(&app, request, query).await;
     }
     let outcome = authorize::begin(&app, request).await;
-    depart(&app, &parts.headers, outcome)
+    depart(&app, &parts.headers, outcome).await
 }
 
 /// `GET` or `POST /sso/oidc/{external_key}/initiate` (OpenID Connect Core section 4).
@@ -65,7 +65,7 @@ pub(super) async fn initiate(
     };
     let params = Params::parse(&String::from_utf8_lossy(&form));
     if params.duplicate(&["iss", "login_hint", "target_link_uri"]).is_some() {
-        return pages::refused(&Refused::unrecorded(FailureCode::InitiateInvalid));
+        return pages::refused(&app, &Refused::unrecorded(FailureCode::InitiateInvalid)).await;
     }
     let request = initiate::Request {
         external_key,
@@ -75,7 +75,7 @@ pub(super) async fn initiate(
         browser: browser::of(&app, &parts),
     };
     let outcome = initiate::begin(&app, request).await;
-    let response = depart(&app, &parts.headers, outcome);
+    let response = depart(&app, &parts.headers, outcome).await;
     if parts.method == Method::POST { page::after_post(response) } else { response }
 }
 
@@ -136,9 +136,9 @@ async fn in_json(app: &App, request: Request, query: &str) -> Response {
 }
 
 /// Sends the browser on, with the cookie that binds the login to it.
-fn depart(app: &App, headers: &HeaderMap, outcome: Result<Begun, Refused>) -> Response {
+async fn depart(app: &App, headers: &HeaderMap, outcome: Result<Begun, Refused>) -> Response {
     match outcome {
         Ok(begun) => departure::depart(app, headers, &begun),
-        Err(refused) => pages::refused(&refused),
+        Err(refused) => pages::refused(app, &refused).await,
     }
 }

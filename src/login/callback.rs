@@ -35,7 +35,7 @@ pub(super) async fn callback(
             response
         }
         Ok(Finished::Asked(question)) => {
-            let mut response = pages::question(&question);
+            let mut response = pages::question(&app, &question).await;
             // The question may stay open as long as the login could until now.
             let cookie = flow_cookie(&question.session_id);
             if let Some(secret) = cookies::get(&app, &parts.headers, &cookie) {
@@ -44,7 +44,7 @@ pub(super) async fn callback(
             response
         }
         Err(refused) => {
-            let mut response = pages::refused(&refused);
+            let mut response = pages::refused(&app, &refused).await;
             if let Some(id) = &refused.session_id {
                 cookies::remove(&app, &mut response, &flow_cookie(id));
             }

@@ -30,7 +30,8 @@ pub(super) async fn answer(
 ) -> Response {
     let form = Params::parse(&String::from_utf8_lossy(&body));
     if !is_same_origin(&headers) {
-        return pages::refused(&Refused::unrecorded(FailureCode::ConsentInvalid));
+        let refused = Refused::unrecorded(FailureCode::ConsentInvalid);
+        return pages::refused(&app, &refused).await;
     }
     let ticket = form.text("ticket").unwrap_or_default();
     let agrees = form.text("answer").as_deref() == Some("continue");
@@ -41,7 +42,7 @@ pub(super) async fn answer(
             remember(&app, &headers, &mut response, &agreed.external_key);
             (response, Some(agreed.session_id))
         }
-        Err(refused) => (pages::refused(&refused), refused.session_id),
+        Err(refused) => (pages::refused(&app, &refused).await, refused.session_id),
     };
     if let Some(id) = session_id {
         cookies::remove(&app, &mut response, &flow_cookie(&id));

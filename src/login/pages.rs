@@ -5,15 +5,18 @@ use axum::response::Response;
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
+use crate::app::App;
 use crate::base::failure::{Channel, FailureCode};
 use crate::base::id::SsoSessionId;
 use crate::sso::Refused;
 use crate::sso::consent::Question;
+use crate::web::brand::Brand;
 use crate::web::page;
 
 #[derive(Template)]
 #[template(path = "login/refused.html")]
 struct RefusedPage<'a> {
+    brand: Brand,
     sentence: &'a str,
     reference: Option<&'a str>,
 }
@@ -21,6 +24,7 @@ struct RefusedPage<'a> {
 #[derive(Template)]
 #[template(path = "login/consent.html")]
 struct ConsentPage<'a> {
+    brand: Brand,
     ticket: &'a str,
     email: &'a str,
     issuer: &'a str,
@@ -47,14 +51,19 @@ pub(super) fn status(code: FailureCode) -> StatusCode {
 
 /// The answer to a login that failed: to the application where that is safe, else a page of ours
 /// with one sentence and the reference number. Nothing of the request is shown.
-pub(super) fn refused(refused: &Refused) -> Response {
+pub(super) async fn refused(app: &App, refused: &Refused) -> Response {
     if let Some(location) = &refused.location {
         return page::redirect(location);
     }
     let code = refused.failure.code;
+    let brand = match &refused.environment_id {
+        Some(id) => Brand::of(app, id).await,
+        None => Brand::default(),
+    };
     let mut response = page::page(
         status(code),
         &RefusedPage {
+            brand,
             sentence: code.for_person(),
             reference: refused.session_id.as_ref().map(SsoSessionId::as_str),
         },
@@ -66,10 +75,11 @@ pub(super) fn refused(refused: &Refused) -> Response {
 }
 
 /// The page that asks whether to continue.
-pub(super) fn question(question: &Question) -> Response {
+pub(super) async fn question(app: &App, question: &Question) -> Response {
     page::page(
         StatusCode::OK,
         &ConsentPage {
+            brand: Brand::of(app, &question.environment_id).await,
             ticket: question.ticket.expose(),
             email: &question.email,
             issuer: &question.issuer,

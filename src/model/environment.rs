@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{audit, field, role};
+use super::{audit, field, redirect_uri, role};
 use crate::base::id::EnvironmentId;
 use crate::base::redirect_uri::Rules;
 use crate::base::time::Timestamp;
@@ -76,6 +76,10 @@ pub struct Settings {
     pub signin_consent: SigninConsent,
     /// Whether an organization's IT administrator may give roles to groups in the setup portal.
     pub portal_group_mapping: bool,
+    /// Where the way back from the setup portal leads, for links that do not say.
+    pub portal_return_url: Option<String>,
+    /// Where who has finished the setup is sent, for links that do not say.
+    pub portal_success_url: Option<String>,
 }
 
 impl Default for Settings {
@@ -85,6 +89,8 @@ impl Default for Settings {
             public_client: false,
             signin_consent: SigninConsent::default(),
             portal_group_mapping: true,
+            portal_return_url: None,
+            portal_success_url: None,
         }
     }
 }
@@ -142,6 +148,11 @@ pub struct SettingsChange {
     pub signin_consent: Option<SigninConsent>,
     /// Whether an organization's IT administrator may give roles to groups in the setup portal.
     pub portal_group_mapping: Option<bool>,
+    /// Where the way back from the setup portal leads, for links that do not say: an address on the
+    /// origin of a redirect URI. An empty one takes it away.
+    pub portal_return_url: Option<String>,
+    /// Where who has finished the setup is sent, for links that do not say. As `portal_return_url`.
+    pub portal_success_url: Option<String>,
 }
 
 const COLUMNS: &str = "id, name, kind, client_id, settings, created_at, updated_at";
@@ -244,7 +255,8 @@ pub async fn list_all(tx: &mut Tx) -> Result<Vec<Environment>> {
 ///
 /// # Errors
 ///
-/// [`Error::NotFound`] if it is gone, [`Error::Invalid`] if the name is empty or too long.
+/// [`Error::NotFound`] if it is gone, [`Error::Invalid`] if the name is empty or too long, or an
+/// address is on no origin of the application.
 pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
     let mut environment = current(tx).await?;
     let before = json!({ "name": environment.name, "settings": environment.settings });
@@ -253,11 +265,21 @@ pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
     }
     if let Some(change) = &change.settings {
         let old = &environment.settings;
+        let portal_return_url = match change.portal_return_url.as_deref() {
+            None => old.portal_return_url.clone(),
+            entered => redirect_uri::check_address(tx, "portal_return_url", entered).await?,
+        };
+        let portal_success_url = match change.portal_success_url.as_deref() {
+            None => old.portal_success_url.clone(),
+            entered => redirect_uri::check_address(tx, "portal_success_url", entered).await?,
+        };
         environment.settings = Settings {
             role_mode: change.role_mode.unwrap_or(old.role_mode),
             public_client: change.public_client.unwrap_or(old.public_client),
             signin_consent: change.signin_consent.unwrap_or(old.signin_consent),
             portal_group_mapping: change.portal_group_mapping.unwrap_or(old.portal_group_mapping),
+            portal_return_url,
+            portal_success_url,
         };
     }
     environment.updated_at = tx.now();

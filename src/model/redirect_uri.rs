@@ -6,7 +6,9 @@ use serde_json::json;
 use super::{audit, environment};
 use crate::base::id::RedirectUriId;
 use crate::base::page::{Page, PageRequest};
-use crate::base::redirect_uri::{check_registration, has_wildcard, matches, matches_origin};
+use crate::base::redirect_uri::{
+    check_registration, has_wildcard, leaving_address, matches, matches_origin,
+};
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
 use crate::db::{Query, Row, Tx};
@@ -110,12 +112,50 @@ pub async fn find_match(tx: &mut Tx, requested: &str) -> Result<Option<RedirectU
     Ok(None)
 }
 
-/// Whether a redirect URI is registered on this origin, such as `https://app.example.com`.
+/// An address that the browser may be sent to when it leaves a page of ours; the empty one is none.
+///
+/// It must be on an origin where the application has registered a redirect URI: else a link of ours
+/// would lead to any page of anybody (an open redirector, RFC 9700 section 4.11).
+///
+/// # Errors
+///
+/// [`Error::Invalid`] for `field` if it is not.
+pub async fn check_address(
+    tx: &mut Tx,
+    field: &'static str,
+    address: Option<&str>,
+) -> Result<Option<String>> {
+    let Some(address) = address.filter(|address| !address.is_empty()) else { return Ok(None) };
+    let refuse = |reason: &str| {
+        let message = format!("{field} is invalid. {reason}");
+        Err(Error::invalid("invalid_url", field, message))
+    };
+    let rules = environment::current(tx).await?.kind.redirect_rules();
+    let url = match leaving_address(address, rules) {
+        Ok(url) => url,
+        Err(reason) => return refuse(reason),
+    };
+    if !has_origin(tx, &url.origin().ascii_serialization()).await? {
+        return refuse("Register a redirect URI of the same origin first.");
+    }
+    Ok(Some(url.into()))
+}
+
+/// Whether the browser may still be sent to the address: the redirect URI that allowed it may be
+/// gone by now.
 ///
 /// # Errors
 ///
 /// As [`Tx::fetch_all`].
-pub async fn has_origin(tx: &mut Tx, origin: &str) -> Result<bool> {
+pub async fn still_allowed(tx: &mut Tx, address: Option<&str>) -> Result<Option<String>> {
+    match check_address(tx, "return_url", address).await {
+        Err(Error::Invalid { .. }) => Ok(None),
+        other => other,
+    }
+}
+
+/// Whether a redirect URI is registered on this origin, such as `https://app.example.com`.
+async fn has_origin(tx: &mut Tx, origin: &str) -> Result<bool> {
     let rows = tx
         .fetch_all(
             "SELECT uri FROM redirect_uris WHERE environment_id = $1",

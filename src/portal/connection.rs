@@ -11,13 +11,18 @@ use http::StatusCode;
 use super::guide::{Guide, Kind};
 use super::visit::{Frame, Guest};
 use crate::app::App;
+use crate::base::Error;
 use crate::base::page::PageRequest;
 use crate::base::secret::Secret;
+use crate::base::time::Timestamp;
 use crate::db::Tx;
+use crate::doctor::{self, Report};
 use crate::model::connection::{self, Connection, ConnectionState};
 use crate::model::setup_link;
 use crate::model::sso_session::{self, Filter, SsoSession, Status};
 use crate::setup::{self, Change, Oidc};
+use crate::upstream::Settings;
+use crate::upstream::oidc::Kind as OidcKind;
 use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
 use crate::web::refusal::Refusal;
@@ -30,6 +35,8 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route(one, get(show))
         .route(&format!("{one}/live"), post(go_live))
+        .route(&format!("{one}/check"), post(check))
+        .route(&format!("{one}/last-day"), post(last_day))
         .route(&format!("{one}/secret"), post(rotate))
         .route(&format!("{one}/secret/promote"), post(promote))
         .route(&format!("{one}/reset"), get(ask_reset).post(reset))
@@ -45,6 +52,8 @@ struct ConnectionPage<'a> {
     first: String,
     sessions: Vec<SsoSession>,
     has_verified_domain: bool,
+    /// What the doctor found just now.
+    report: Option<Report>,
     form: View,
 }
 
@@ -64,6 +73,19 @@ impl ConnectionPage<'_> {
             ConnectionState::Active => ("good", "Live"),
             ConnectionState::Inactive => ("bad", "Switched off"),
         }
+    }
+
+    /// When the client secret ends, as far as anybody has said.
+    fn end(&self) -> Option<Timestamp> {
+        match &self.connection.settings {
+            Some(Settings::Oidc(settings)) => settings.client_secret_expires_at,
+            None => None,
+        }
+    }
+
+    /// Whether the provider's client secrets end some day.
+    fn secrets_end(&self) -> bool {
+        self.connection.connection_type.oidc_kind() != Some(OidcKind::OktaOidc)
     }
 
     fn is_live(&self) -> bool {
@@ -88,14 +110,26 @@ async fn show(
     guest: Guest,
 ) -> Result<Response, Refusal> {
     let connection = guest.connection(&app, &id, None).await?;
-    render(&app, &guest, connection, (StatusCode::OK, View::default())).await
+    let form = configuration(&connection);
+    render(&app, &guest, connection, (StatusCode::OK, None, form)).await
+}
+
+/// The values of the forms as they are stored.
+fn configuration(connection: &Connection) -> View {
+    match &connection.settings {
+        Some(Settings::Oidc(settings)) => View::of([(
+            "client_secret_expires_at",
+            settings.client_secret_expires_at.map(Timestamp::day).unwrap_or_default(),
+        )]),
+        None => View::default(),
+    }
 }
 
 async fn render(
     app: &App,
     guest: &Guest,
     connection: Connection,
-    (status, form): (StatusCode, View),
+    (status, report, form): (StatusCode, Option<Report>, View),
 ) -> Result<Response, Refusal> {
     let guide = Guide::of(connection.connection_type).ok_or_else(Refusal::not_found)?;
     let filter = Filter { connection_id: Some(connection.id.clone()), ..Filter::default() };
@@ -118,6 +152,7 @@ async fn render(
         first,
         sessions,
         has_verified_domain,
+        report,
         form,
     };
     Ok(page(status, &shown))
@@ -139,7 +174,55 @@ async fn go_live(
         Ok(()) => Ok(see_other(&format!("/setup/connections/{id}?notice=live"))),
         Err(error) => {
             let view = form.view().refused(&[], error)?;
-            render(&app, &guest, connection, (StatusCode::UNPROCESSABLE_ENTITY, view)).await
+            render(&app, &guest, connection, refused(view)).await
+        }
+    }
+}
+
+/// The answer to a form that was not accepted.
+const fn refused(view: View) -> (StatusCode, Option<Report>, View) {
+    (StatusCode::UNPROCESSABLE_ENTITY, None, view)
+}
+
+/// Looks at the connection now. The answer is the page itself: a report is not kept.
+async fn check(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    guest: Guest,
+    _form: Form,
+) -> Result<Response, Refusal> {
+    let connection = guest.connection(&app, &id, None).await?;
+    let form = configuration(&connection);
+    match doctor::run(&app, &guest.caller, connection.id.as_str()).await {
+        Ok(report) => render(&app, &guest, connection, (StatusCode::OK, Some(report), form)).await,
+        Err(error @ Error::RateLimited { .. }) => {
+            let form = form.with_general(error.to_string());
+            render(&app, &guest, connection, (StatusCode::TOO_MANY_REQUESTS, None, form)).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Stores on which day the client secret ends.
+async fn last_day(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    guest: Guest,
+    form: Form,
+) -> Result<Response, Refusal> {
+    let connection = guest.connection(&app, &id, None).await?;
+    let saved = match Oidc::default().with_last_day(form.text("client_secret_expires_at")) {
+        Ok(oidc) => {
+            let change = Change { oidc: Some(oidc), ..Change::default() };
+            setup::update(&app, &guest.caller, connection.id.as_str(), change).await
+        }
+        Err(error) => Err(error),
+    };
+    match saved {
+        Ok(_) => Ok(see_other(&format!("/setup/connections/{id}?notice=saved"))),
+        Err(error) => {
+            let view = form.view().refused(&["client_secret_expires_at"], error)?;
+            render(&app, &guest, connection, refused(view)).await
         }
     }
 }
@@ -153,7 +236,6 @@ async fn rotate(
 ) -> Result<Response, Refusal> {
     let connection = guest.connection(&app, &id, None).await?;
     let secret = form.raw("next_client_secret").trim();
-    let refused = |view: View| (StatusCode::UNPROCESSABLE_ENTITY, view);
     if secret.is_empty() {
         let view = form.view().with_error("next_client_secret", "Enter the new client secret.");
         return render(&app, &guest, connection, refused(view)).await;

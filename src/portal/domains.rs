@@ -48,6 +48,11 @@ impl DomainsPage<'_> {
         }
     }
 
+    /// Whether the background may still find a record.
+    fn waits(&self) -> bool {
+        self.lines.iter().any(|line| line.domain.state == DomainState::Pending)
+    }
+
     fn is_verified(&self, domain: &OrganizationDomain) -> bool {
         domain.state == DomainState::Verified
     }

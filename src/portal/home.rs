@@ -14,6 +14,7 @@ use crate::model::connection::{
     self, Connection, ConnectionState, ConnectionType, NewConnection, Policy,
 };
 use crate::model::organization_domain::{OrganizationDomain, State as DomainState};
+use crate::model::redirect_uri;
 use crate::model::setup_link::{self, Feature};
 use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
@@ -129,7 +130,7 @@ async fn finish(State(app): State<App>, guest: Guest, _form: Form) -> Result<Res
     let link = guest.session.link.clone();
     let finish = async move |tx: &mut _| {
         setup_link::finish(tx, &link).await?;
-        setup_link::still_allowed(tx, link.success_url.as_deref()).await
+        redirect_uri::still_allowed(tx, link.success_url.as_deref()).await
     };
     match app.db.write(&guest.caller, finish).await? {
         // Browsers apply `form-action` to redirects after a form, so the page goes there by itself.

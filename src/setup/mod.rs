@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::app::App;
 use crate::base::failure::Failure;
 use crate::base::secret::Secret;
+use crate::base::time::Timestamp;
 use crate::base::{Caller, Error, Result};
 use crate::model::connection::{self, Connection, ConnectionState, NewConnection, Policy};
 use crate::upstream::{Settings, oidc};
@@ -24,6 +25,26 @@ pub struct Oidc {
     pub discovery_endpoint: Option<String>,
     /// Members of [`oidc::Settings`] that differ from their defaults.
     pub more: Map<String, Value>,
+}
+
+impl Oidc {
+    /// With the day on which the present secret ends; an empty text: nobody knows it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for `client_secret_expires_at`, if it is no day.
+    pub fn with_last_day(mut self, day: &str) -> Result<Self> {
+        let field = "client_secret_expires_at";
+        let moment = match day {
+            "" => Value::Null,
+            day => {
+                let refuse = || Error::invalid("invalid_day", field, "This is no day.");
+                Timestamp::parse_day(day).ok_or_else(refuse)?.to_string().into()
+            }
+        };
+        self.more.insert(field.to_owned(), moment);
+        Ok(self)
+    }
 }
 
 /// A change of a connection; what is `None` stays as it is.

@@ -8,7 +8,7 @@ use super::{Exit, Memory, Refused, Ticket, failure_of, memory_place, refuse, sys
 use crate::app::App;
 use crate::base::Result;
 use crate::base::failure::{Failure, FailureCode};
-use crate::base::id::SsoSessionId;
+use crate::base::id::{EnvironmentId, SsoSessionId};
 use crate::base::secret::{Secret, SecretHash};
 use crate::base::trace::Trace;
 use crate::model::connection::Connection;
@@ -21,6 +21,8 @@ use crate::upstream::oidc::Kind;
 pub struct Question {
     /// The attempt.
     pub session_id: SsoSessionId,
+    /// Whose login it is: the page carries the branding.
+    pub environment_id: EnvironmentId,
     /// What the form sends back.
     pub ticket: Secret,
     /// Who is about to be signed in.
@@ -66,6 +68,7 @@ pub(super) async fn ask(
     let ticket = Ticket::new(entering.session_id.clone());
     let question = Question {
         session_id: entering.session_id.clone(),
+        environment_id: entering.environment_id.clone(),
         ticket: Secret::new(ticket.text()),
         email: entering.assertion.profile.email.as_str().to_owned(),
         issuer: entering.assertion.issuer.clone(),

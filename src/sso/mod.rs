@@ -30,6 +30,8 @@ pub struct Refused {
     pub failure: Failure,
     /// The reference number under which operators find the attempt, if it was recorded.
     pub session_id: Option<SsoSessionId>,
+    /// Whose login it was, as far as that is known: our own page carries the branding.
+    pub environment_id: Option<EnvironmentId>,
     /// Where the browser goes; `None`: it stays on our own page, since going on would be unsafe.
     pub location: Option<String>,
 }
@@ -40,7 +42,7 @@ impl Refused {
     pub fn unrecorded(failure: impl Into<Failure>) -> Self {
         let failure = failure.into();
         tracing::info!(reason = failure.code.as_str(), "a login was refused");
-        Self { failure, session_id: None, location: None }
+        Self { failure, session_id: None, environment_id: None, location: None }
     }
 }
 
@@ -178,7 +180,8 @@ async fn refuse(
         tracing::error!(error = error.chain(), "a failure was not recorded");
     }
     let location = exit.location(&failure, id);
-    Refused { failure, session_id: Some(id.clone()), location }
+    let environment_id = Some(environment_id.clone());
+    Refused { failure, session_id: Some(id.clone()), environment_id, location }
 }
 
 /// Records an attempt that failed before anybody was sent to an identity provider, unless there are
@@ -214,5 +217,5 @@ async fn refuse_unstarted(
             None
         }
     };
-    Refused { failure, session_id, location: None }
+    Refused { failure, session_id, environment_id: Some(environment_id.clone()), location: None }
 }

@@ -90,6 +90,11 @@ impl Form {
         field.map_or("", |(_, value)| value.as_str())
     }
 
+    /// Whether the form has such a field at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(known, _)| known == name)
+    }
+
     /// The value, if something was typed.
     pub fn filled(&self, name: &str) -> Option<String> {
         Some(self.text(name)).filter(|text| !text.is_empty()).map(str::to_owned)

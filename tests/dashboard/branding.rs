@@ -6,6 +6,7 @@ use super::super::support::pages::{Desk, csrf};
 use crate::support::http::{Answer, Request};
 use crate::support::{World, both_engines};
 
+const ADA: &str = "ada@acme.example";
 const BOUNDARY: &str = "a-boundary-of-the-test";
 
 /// Sends the form of the page as a browser does, with a file.
@@ -73,5 +74,26 @@ both_engines! {
         assert_eq!(send(&mut desk, &token, &[("accent", "#AA3311")], &[]).await.status, 303);
         let page = desk.get(&desk.path("/branding")).await.text();
         assert!(page.contains("value=\"#aa3311\""));
+    }
+
+    async fn the_pages_of_a_login_carry_the_branding_of_their_environment_alone(world: World) {
+        let mut desk = world.desk(Role::Developer).await;
+        let token = csrf(&desk.get(&desk.path("/branding")).await.text()).unwrap();
+        let fields = [("name", "Acme <i>App</i>"), ("accent", "#aa3311")];
+        assert_eq!(send(&mut desk, &token, &fields, &png()).await.status, 303);
+        let path = desk.path("/settings");
+        let settings = [("name", "E"), ("role_mode", "single"), ("signin_consent", "always")];
+        assert_eq!(desk.submit(&path, &path, &settings).await.status, 303);
+        let wrong = [("redirect_uri", "https://evil.example/")];
+        let error = world.browser().get(&world.authorize_url(&wrong)).await;
+        assert_eq!(error.status, 400);
+        let question =
+            world.sign_in(&mut world.browser(), &world.authorize_url(&[]), ADA).await;
+        for page in [error.text(), question.text()] {
+            assert!(page.contains("Acme &#60;i&#62;App&#60;/i&#62;"), "{page}");
+            assert!(page.contains("<img class=\"logo\"") && page.contains("/style-"), "{page}");
+        }
+        let unknown = world.browser().get(&world.authorize_url(&[("client_id", "x")])).await;
+        assert!(!unknown.text().contains("Acme"), "{}", unknown.text());
     }
 }

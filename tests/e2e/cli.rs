@@ -237,7 +237,7 @@ async fn the_guide_by_command_line_ends_with_a_login() {
     let events = typed(&["events"]).await.json();
     okta.forbid_all();
     let ill = typed(&["doctor", connection_id]).await;
-    assert_eq!(ill.status.code(), Some(1), "{ill:?}");
+    assert_eq!(ill.status.code(), Some(3), "{ill:?}");
     assert!(ill.stdout.contains("redirect_uri_not_registered"), "{ill:?}");
     assert!(ill.stdout.contains("Sign-in redirect URIs"), "{ill:?}");
     let report = typed(&["doctor", connection_id, "--json"]).await;

@@ -253,6 +253,24 @@ both_engines! {
         assert_eq!(world.visitor().get("/setup/home").await.status, 403);
     }
 
+    async fn prt_05_the_token_leaves_the_address_with_the_first_click(world: World) {
+        let (token, _) = world.token().await;
+        let mut it = world.visitor();
+        let entrance = it.get(&format!("/setup?token={token}")).await;
+        assert_eq!(entrance.header("referrer-policy"), Some("no-referrer"));
+        assert!(entrance.header("cache-control").unwrap().contains("no-store"));
+        let begun = it.begin(&token).await;
+        assert_eq!((begun.status.as_u16(), begun.location()), (303, "/setup/home".to_owned()));
+        let cookie = begun.header("set-cookie").unwrap();
+        assert!(cookie.contains("HttpOnly") && !cookie.contains(&token), "{cookie}");
+        let connection = it.choose_okta().await;
+        for path in ["/setup/home", "/setup/domains", &format!("{connection}/steps/create")] {
+            let page = it.get(path).await;
+            assert!(!page.text().contains(&token), "{path}");
+            assert_eq!(page.header("referrer-policy"), Some("no-referrer"), "{path}");
+        }
+    }
+
     async fn ten_02_prt_04_nothing_of_another_organization_is_reached(world: World) {
         let (token, _) = world.token().await;
         let mut it = world.visitor();
@@ -425,5 +443,64 @@ both_engines! {
         assert_eq!(it.submit(&reset, &reset, &[]).await.location(), "/setup/home?notice=reset");
         assert_eq!(it.get(&connection).await.status, 404);
         assert!(it.get("/setup/home").await.text().contains("Choose your identity provider"));
+    }
+
+    async fn prt_09_an_environment_says_where_links_lead_that_do_not_say(world: World) {
+        let mut desk = world.desk(vestibule::model::administrator::Role::Developer).await;
+        let path = desk.path("/settings");
+        let origin = url::Url::parse(&world.demo.redirect_uri).unwrap().origin();
+        let ours = |path: &str| format!("{}{path}", origin.ascii_serialization());
+        let usual = [("name", "E"), ("role_mode", "single"), ("signin_consent", "never")];
+        for wrong in ["javascript:alert(1)", "//evil.example", "https://evil.example/"] {
+            let fields = [&usual[..], &[("portal_return_url", wrong)]].concat();
+            let refused = desk.submit(&path, &path, &fields).await;
+            assert_eq!(refused.status, 422, "{wrong}");
+            assert!(refused.text().contains("id=\"error-portal_return_url\""), "{wrong}");
+        }
+        let (back, done) = (ours("/settings"), ours("/welcome"));
+        let addresses = [("portal_return_url", back.as_str()), ("portal_success_url", &done)];
+        let fields = [&usual[..], &addresses].concat();
+        assert_eq!(desk.submit(&path, &path, &fields).await.status, 303);
+        let (token, _) = world.shared_token(&[("sso", "on")]).await;
+        let mut it = world.visitor();
+        it.begin(&token).await;
+        assert!(it.get("/setup/home").await.text().contains(&format!("href=\"{back}\"")));
+        let own = world.link(json!({ "return_url": ours("/own") })).await.json();
+        let mut other = world.visitor();
+        other.begin(own["link"].as_str().unwrap().split_once("token=").unwrap().1).await;
+        let home = other.get("/setup/home").await.text();
+        assert!(home.contains(&ours("/own")) && !home.contains(&back), "{home}");
+        let finished = other.submit("/setup/home", "/setup/finish", &[]).await.text();
+        assert!(finished.contains(&done), "{finished}");
+        assert_eq!(desk.submit(&path, &path, &usual).await.status, 303);
+        let (token, _) = world.shared_token(&[("sso", "on")]).await;
+        let mut it = world.visitor();
+        it.begin(&token).await;
+        assert!(!it.get("/setup/home").await.text().contains(&back));
+    }
+
+    async fn a_live_connection_is_checked_and_tells_when_its_secret_ends(world: World) {
+        let (token, _) = world.token().await;
+        let mut it = world.visitor();
+        it.begin(&token).await;
+        let fields = [("connection_type", "GenericOIDC")];
+        let chosen = it.submit("/setup/home", "/setup/connections", &fields).await.location();
+        let connection = chosen.split_once("/steps/").unwrap().0.to_owned();
+        let id = connection.rsplit_once('/').unwrap().1;
+        let connection_now = world.api("GET", &format!("/connections/{id}"), None).await.json();
+        let app = world.app_for(connection_now["redirect_uri"].as_str().unwrap());
+        it.enter(&connection, (&app.client_id, app.client_secret.expose())).await;
+        let check = format!("{connection}/check");
+        let report = it.submit(&connection, &check, &[]).await.text();
+        assert!(report.contains("All checks"), "{report}");
+        let day = format!("{connection}/last-day");
+        let name = "client_secret_expires_at";
+        let refused = it.submit(&connection, &day, &[(name, "soon")]).await;
+        assert_eq!(refused.status, 422);
+        assert!(refused.text().contains("id=\"error-client_secret_expires_at\""));
+        assert_eq!(it.submit(&connection, &day, &[(name, "2020-02-29")]).await.status, 303);
+        assert!(it.get(&connection).await.text().contains("29 Feb 2020"));
+        let report = it.submit(&connection, &check, &[]).await.text();
+        assert!(report.contains("2020-02-29T00:00:00"), "{report}");
     }
 }

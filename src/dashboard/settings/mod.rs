@@ -20,6 +20,10 @@ use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
 use crate::web::refusal::Refusal;
 
+/// The fields that can be at fault.
+const FIELDS: &[&str] =
+    &["name", "role_mode", "signin_consent", "portal_return_url", "portal_success_url"];
+
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/{environment_id}/settings", get(show).post(save))
 }
@@ -101,6 +105,12 @@ async fn show(State(app): State<App>, place: Place<Read>) -> Result<Response, Re
     if settings.portal_group_mapping {
         values.push(("portal_group_mapping", "on".to_owned()));
     }
+    for (name, address) in [
+        ("portal_return_url", &settings.portal_return_url),
+        ("portal_success_url", &settings.portal_success_url),
+    ] {
+        values.extend(address.clone().map(|address| (name, address)));
+    }
     Ok(render(&app, &place, StatusCode::OK, View::of(values)))
 }
 
@@ -112,6 +122,8 @@ fn change(form: &Form) -> Result<Change, Error> {
             public_client: Some(form.checked("public_client")),
             signin_consent: Some(choice::<SigninConsent>(form, "signin_consent")?),
             portal_group_mapping: Some(form.checked("portal_group_mapping")),
+            portal_return_url: Some(form.text("portal_return_url").to_owned()),
+            portal_success_url: Some(form.text("portal_success_url").to_owned()),
         }),
     })
 }
@@ -131,7 +143,7 @@ async fn save(
     match saved {
         Ok(_) => Ok(see_other(&place.path("/settings?notice=saved"))),
         Err(error) => {
-            let view = form.view().refused(&["name", "role_mode", "signin_consent"], error)?;
+            let view = form.view().refused(FIELDS, error)?;
             Ok(render(&app, &place, StatusCode::UNPROCESSABLE_ENTITY, view))
         }
     }

@@ -220,9 +220,9 @@ pub struct NewSetupLink {
     pub connection_type: Option<ConnectionType>,
     /// For whom it is.
     pub recipients: Vec<Recipient>,
-    /// Where the way back leads.
+    /// Where the way back leads; `None`: where the environment's settings say.
     pub return_url: Option<String>,
-    /// Where who has finished is sent.
+    /// Where who has finished is sent; `None`: where the environment's settings say.
     pub success_url: Option<String>,
 }
 
@@ -256,8 +256,7 @@ pub async fn create(tx: &mut Tx, new: &NewSetupLink) -> Result<(SetupLink, Secre
         return Err(Error::invalid("invalid_expires_in", "expires_in", message));
     }
     check_recipients(&new.recipients)?;
-    let return_url = check_address(tx, "return_url", new.return_url.as_deref()).await?;
-    let success_url = check_address(tx, "success_url", new.success_url.as_deref()).await?;
+    let (return_url, success_url) = addresses(tx, new).await?;
     if table::count_open(tx, &new.organization_id).await? >= MAX_OPEN {
         let message = format!("The organization has {MAX_OPEN} open setup links: revoke some.");
         return Err(Error::conflict("too_many_setup_links", message));
@@ -286,6 +285,23 @@ pub async fn create(tx: &mut Tx, new: &NewSetupLink) -> Result<(SetupLink, Secre
     let details = json!({ "organization_id": link.organization_id, "expires_at": link.expires_at });
     audit::record(tx, "setup_link.created", link.id.as_str(), details).await?;
     Ok((link, token))
+}
+
+/// Where the browser goes when it leaves: what was asked for, else what the environment's settings
+/// say, as far as that is still allowed.
+async fn addresses(tx: &mut Tx, new: &NewSetupLink) -> Result<(Option<String>, Option<String>)> {
+    let usual = environment::current(tx).await?.settings;
+    let entered = new.return_url.as_deref();
+    let return_url = match redirect_uri::check_address(tx, "return_url", entered).await? {
+        None => redirect_uri::still_allowed(tx, usual.portal_return_url.as_deref()).await?,
+        entered => entered,
+    };
+    let entered = new.success_url.as_deref();
+    let success_url = match redirect_uri::check_address(tx, "success_url", entered).await? {
+        None => redirect_uri::still_allowed(tx, usual.portal_success_url.as_deref()).await?,
+        entered => entered,
+    };
+    Ok((return_url, success_url))
 }
 
 /// Hands one step over: a link that does this step of this connection and nothing else. It ends
@@ -415,44 +431,6 @@ pub async fn count_opened(tx: &mut Tx, token: &SecretHash) -> Result<()> {
 /// As [`Tx::execute`].
 pub async fn purge(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
     table::purge(tx, before, limit).await
-}
-
-/// An address that the browser may be sent to when it leaves the portal.
-///
-/// It must be on an origin where the application has registered a redirect URI: else a link of ours
-/// would lead to any page of anybody (an open redirector, RFC 9700 section 4.11).
-async fn check_address(
-    tx: &mut Tx,
-    field: &'static str,
-    address: Option<&str>,
-) -> Result<Option<String>> {
-    let Some(address) = address.filter(|address| !address.is_empty()) else { return Ok(None) };
-    let refuse = |reason: &str| {
-        let message = format!("{field} is invalid. {reason}");
-        Err(Error::invalid("invalid_url", field, message))
-    };
-    let rules = environment::current(tx).await?.kind.redirect_rules();
-    let url = match crate::base::redirect_uri::leaving_address(address, rules) {
-        Ok(url) => url,
-        Err(reason) => return refuse(reason),
-    };
-    if !redirect_uri::has_origin(tx, &url.origin().ascii_serialization()).await? {
-        return refuse("Register a redirect URI of the same origin first.");
-    }
-    Ok(Some(url.into()))
-}
-
-/// Whether the browser may still be sent to the address: the redirect URI that allowed it may be
-/// gone by now.
-///
-/// # Errors
-///
-/// As [`Tx::fetch_all`].
-pub async fn still_allowed(tx: &mut Tx, address: Option<&str>) -> Result<Option<String>> {
-    match check_address(tx, "return_url", address).await {
-        Err(Error::Invalid { .. }) => Ok(None),
-        other => other,
-    }
 }
 
 fn check_recipients(recipients: &[Recipient]) -> Result<()> {

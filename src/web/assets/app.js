@@ -175,7 +175,7 @@
       const next = answer.ok && !answer.redirected && parse(await answer.text()).getElementById(part.id);
       if (!next) return;
       part.replaceChildren(...document.adoptNode(next).childNodes);
-      relate(part);
+      enhance(part);
     } catch {
       // The next round may do better.
     }

@@ -13,6 +13,7 @@ use http::StatusCode;
 use super::head::{Head, Tab};
 use crate::app::App;
 use crate::base::page::{Page, PageRequest};
+use crate::base::time::Timestamp;
 use crate::base::{Caller, Result};
 use crate::dashboard::frame::{Frame, Section};
 use crate::dashboard::query::filled;
@@ -63,6 +64,11 @@ impl ShowPage<'_> {
     fn role<'s>(&'s self, slug: &'s str) -> &'s str {
         let known = self.roles.iter().find(|role| role.slug == slug);
         known.map_or(slug, |role| &role.name)
+    }
+
+    /// Whether the provider's client secrets end some day.
+    fn secrets_end(&self) -> bool {
+        self.head.connection.connection_type.oidc_kind() != Some(Kind::OktaOidc)
     }
 
     fn incomplete_groups(&self) -> &'static str {
@@ -152,8 +158,10 @@ async fn show(
 /// The values of the form as they are stored; secrets are not among them.
 fn configuration(connection: &Connection) -> View {
     let Some(Settings::Oidc(settings)) = &connection.settings else { return View::default() };
+    let last_day = settings.client_secret_expires_at.map(Timestamp::day).unwrap_or_default();
     View::of([
         ("client_id", settings.client_id.as_str()),
+        ("client_secret_expires_at", &last_day),
         ("discovery_endpoint", settings.discovery_endpoint.as_str()),
     ])
 }

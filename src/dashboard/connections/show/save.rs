@@ -9,6 +9,7 @@ use serde_json::Map;
 use super::super::head::{self, Head, Tab};
 use super::{Said, load, shown};
 use crate::app::App;
+use crate::base::Result;
 use crate::base::page::PageRequest;
 use crate::base::secret::Secret;
 use crate::dashboard::frame::{Frame, Section};
@@ -22,8 +23,14 @@ use crate::web::pager::ROWS;
 use crate::web::refusal::Refusal;
 
 /// The fields of the configuration.
-const FIELDS: &[&str] =
-    &["client_id", "client_secret", "next_client_secret", "discovery_endpoint", "extra_ca"];
+const FIELDS: &[&str] = &[
+    "client_id",
+    "client_secret",
+    "next_client_secret",
+    "client_secret_expires_at",
+    "discovery_endpoint",
+    "extra_ca",
+];
 
 type Named = Path<(String, String)>;
 
@@ -36,14 +43,19 @@ pub(super) async fn save(
 ) -> Result<Response, Refusal> {
     let request = PageRequest { limit: ROWS, ..PageRequest::default() };
     let mut found = load(&app, &place.caller, &id, request).await?;
-    let change = Change { oidc: Some(entered(&found.connection, &form)), ..Change::default() };
-    let missing = missing(&found.connection, &form);
-    if let Some((field, message)) = missing {
+    if let Some((field, message)) = missing(&found.connection, &form) {
         let view = form.view().with_error(field, message);
         let refused = (StatusCode::UNPROCESSABLE_ENTITY, view, Said::default());
         return Ok(shown((&app, &place), found, "", refused));
     }
-    match setup::update(&app, &place.caller, &id, change).await {
+    let saved = match entered(&found.connection, &form) {
+        Ok(oidc) => {
+            let change = Change { oidc: Some(oidc), ..Change::default() };
+            setup::update(&app, &place.caller, &id, change).await
+        }
+        Err(error) => Err(error),
+    };
+    match saved {
         Ok(saved) if saved.notes.is_empty() && saved.warnings.is_empty() => {
             Ok(see_other(&place.path(&format!("/connections/{id}?notice=saved"))))
         }
@@ -64,7 +76,7 @@ pub(super) async fn save(
 
 /// What the identity provider is asked about is only what changed: while it is down, a new secret
 /// can still be stored.
-fn entered(connection: &Connection, form: &Form) -> Oidc {
+fn entered(connection: &Connection, form: &Form) -> Result<Oidc> {
     let secret = |name: &str| form.filled(name).map(Secret::new);
     let known = connection.settings.as_ref().map(|Settings::Oidc(settings)| settings);
     let discovery = form.filled("discovery_endpoint");
@@ -73,12 +85,21 @@ fn entered(connection: &Connection, form: &Form) -> Oidc {
     if let Some(pem) = form.filled("extra_ca") {
         more.insert("extra_ca".to_owned(), pem.into());
     }
-    Oidc {
+    let last_day = form.text("client_secret_expires_at");
+    let known_day = known.and_then(|settings| settings.client_secret_expires_at);
+    let is_of_the_old_one = form.filled("client_secret").is_some()
+        && known_day.is_some_and(|moment| moment.day() == last_day);
+    let oidc = Oidc {
         client_id: form.filled("client_id"),
         client_secret: secret("client_secret"),
         next_client_secret: secret("next_client_secret").map(Some),
         discovery_endpoint: discovery.filter(is_new),
         more,
+    };
+    // Okta's form has no such field: its secrets do not end.
+    match is_of_the_old_one || !form.has("client_secret_expires_at") {
+        true => Ok(oidc),
+        false => oidc.with_last_day(last_day),
     }
 }
 
