@@ -31,17 +31,21 @@ pub(super) fn apply(query: &mut Query, filter: &Filter, now: Timestamp) {
     if is_impossible(filter) {
         query.end(" AND 1 = 0");
     }
-    // A connection has indexes of its own for what is rare, an organization has none: its rows are
-    // read by its own index, not by those of what is rare in the whole environment.
-    if filter.organization_id.is_none() {
-        if matches!(filter.status, Some(Status::Failed | Status::TimedOut)) {
-            query.end(" AND failure_code IS NOT NULL");
-        }
-        if matches!(filter.status, Some(Status::TestSuccessful | Status::TestFailed)) {
-            query.end(" AND origin IN ('dashboard_test', 'portal_test')");
-        }
-        if filter.origin.is_some_and(|origin| origin != Origin::Application) {
-            query.end(" AND origin <> 'application'");
+    // One index is enough, and PostgreSQL would read two. A person has few rows; so has an
+    // organization, while a connection has indexes of its own for what is rare.
+    let is_usual = filter.origin.is_none_or(|origin| origin == Origin::Application);
+    if filter.organization_id.is_none() && filter.email.is_none() {
+        match filter.status {
+            Some(Status::Failed | Status::TimedOut) if is_usual => {
+                query.end(" AND failure_code IS NOT NULL");
+            }
+            Some(Status::TestSuccessful | Status::TestFailed) => {
+                query.end(" AND origin IN ('dashboard_test', 'portal_test')");
+            }
+            _ if !is_usual => {
+                query.end(" AND origin <> 'application'");
+            }
+            _ => {}
         }
     }
     match (&filter.connection_id, filter.email.is_some()) {
