@@ -33,16 +33,15 @@ pub(super) fn apply(query: &mut Query, filter: &Filter, now: Timestamp) {
     }
     // One index is enough, and PostgreSQL would read two. A person has few rows; so has an
     // organization, while a connection has indexes of its own for what is rare.
-    let is_usual = filter.origin.is_none_or(|origin| origin == Origin::Application);
     if filter.organization_id.is_none() && filter.email.is_none() {
         match filter.status {
-            Some(Status::Failed | Status::TimedOut) if is_usual => {
+            Some(Status::Failed | Status::TimedOut) => {
                 query.end(" AND failure_code IS NOT NULL");
             }
             Some(Status::TestSuccessful | Status::TestFailed) => {
                 query.end(" AND origin IN ('dashboard_test', 'portal_test')");
             }
-            _ if !is_usual => {
+            _ if filter.origin.is_some_and(|origin| origin != Origin::Application) => {
                 query.end(" AND origin <> 'application'");
             }
             _ => {}
