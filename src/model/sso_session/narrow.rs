@@ -47,6 +47,12 @@ pub(super) fn apply(query: &mut Query, filter: &Filter, now: Timestamp) {
             _ => {}
         }
     }
+    let is_failure = matches!(filter.status, Some(Status::Failed | Status::TimedOut));
+    query.and_some(
+        // Not by the index of origins: PostgreSQL would read that one as well, and all of it.
+        if is_failure { "coalesce(origin, '') = $?" } else { "origin = $?" },
+        filter.origin.map(Origin::as_str),
+    );
     match (&filter.connection_id, filter.email.is_some()) {
         // A person has fewer logins than a connection, which no engine knows: so not by its index.
         (Some(id), true) => query.and("coalesce(connection_id, '') = $?", id),
