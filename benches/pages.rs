@@ -122,7 +122,7 @@ async fn open(engine: &Engine, options: &Options) -> World {
         (Engine::Postgres, _) => TestDb::on_server(Server::start(Durability::Full).await).await,
         (Engine::Url(url), _) => TestDb::kept(Location::Postgres(url.clone())),
     };
-    World::start(db, folder).await
+    World::start(db, folder, |_| ()).await
 }
 
 /// The version of the engine.

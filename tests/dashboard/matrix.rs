@@ -7,7 +7,7 @@ use vestibule::model::administrator::Role;
 
 use crate::support::http::Request;
 use crate::support::pages::csrf;
-use crate::support::routes::{Route, routes};
+use crate::support::routes::{self, Handler};
 use crate::support::{World, both_engines};
 
 /// What nobody has to be signed in for.
@@ -30,6 +30,44 @@ const EXAMINES: &[&str] = &[
     "POST /{environment_id}/connections/{connection_id}/doctor",
     "POST /{environment_id}/connections/{connection_id}/test",
 ];
+
+/// One handler of one route.
+#[derive(Debug)]
+struct Route {
+    method: &'static str,
+    path: String,
+    /// `Read`, `Write` or `Govern`; `None` for open pages.
+    level: Option<String>,
+    takes_form: bool,
+}
+
+impl Route {
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    fn least_role(&self) -> Role {
+        match self.level.as_deref() {
+            Some("Govern") => Role::Admin,
+            Some("Write") => Role::Developer,
+            _ => Role::Support,
+        }
+    }
+}
+
+fn routes() -> Vec<Route> {
+    let all = routes::of("dashboard").into_iter();
+    let route = |handler: Handler| {
+        let level = handler.parameters.iter().find_map(|written| {
+            let inner = written.strip_prefix("Visit < ").or(written.strip_prefix("Place < "));
+            inner.map(|level| level.trim_end_matches([' ', '>']).to_owned())
+        });
+        let is_form = |written: &String| written.ends_with("Form") || written == "Upload";
+        let takes_form = handler.parameters.iter().any(is_form);
+        Route { method: handler.method, path: handler.path, level, takes_form }
+    };
+    all.map(route).collect()
+}
 
 #[test]
 fn dsh_14_every_route_asks_for_a_role_and_every_change_for_the_right_one() {

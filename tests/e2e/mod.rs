@@ -2,6 +2,7 @@
 
 mod browser;
 mod cli;
+mod controls;
 mod crash;
 mod npm;
 mod oidc_provider;

@@ -1,36 +1,51 @@
-//! Every route of the dashboard, read from its source: a route that is added later is there without
-//! being named here.
+//! The routes of a face, read from its source: whoever adds one is in the tests of all of them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use quote::ToTokens;
 use syn::visit::{self, Visit};
-use vestibule::model::administrator::Role;
 
 /// One handler of one route.
 #[derive(Debug)]
-pub struct Route {
+pub struct Handler {
     pub method: &'static str,
-    /// Below `/dashboard`, with parameters in braces.
+    /// Without where the face is nested, such as `/team/{id}/role`.
     pub path: String,
-    /// `Read`, `Write` or `Govern`; `None` for open pages.
-    pub level: Option<String>,
-    pub takes_form: bool,
+    /// The types of its parameters, as tokens are written: `Visit < Read >`.
+    pub parameters: Vec<String>,
 }
 
-impl Route {
-    pub fn name(&self) -> String {
-        format!("{} {}", self.method, self.path)
+/// All routes of the face in this folder of `src/`.
+pub fn of(face: &str) -> Vec<Handler> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(face);
+    let mut found = Vec::new();
+    files(&root, &mut found);
+    let mut all = BTreeMap::new();
+    for path in found {
+        let mut reader = Reader::default();
+        reader.visit_file(&syn::parse_file(&std::fs::read_to_string(&path).unwrap()).unwrap());
+        all.insert(path, reader);
     }
-
-    pub fn least_role(&self) -> Role {
-        match self.level.as_deref() {
-            Some("Govern") => Role::Admin,
-            Some("Write") => Role::Developer,
-            _ => Role::Support,
+    let mut routes = Vec::new();
+    for (file, reader) in &all {
+        for (path, method, handler) in &reader.routes {
+            let parameters = functions_of(&all, file, handler)
+                .unwrap_or_else(|| panic!("{path}: the handler {handler} is not found"));
+            let (path, parameters) = (path.clone(), parameters.clone());
+            routes.push(Handler { method, path, parameters });
         }
     }
+    routes
+}
+
+/// The whole paths of a face's pages, sorted: what answers to GET below `prefix`.
+pub fn pages(face: &str, prefix: &str) -> Vec<String> {
+    let gets = of(face).into_iter().filter(|handler| handler.method == "GET");
+    let mut paths: Vec<String> =
+        gets.map(|handler| format!("{prefix}{}", handler.path.trim_end_matches('/'))).collect();
+    paths.sort();
+    paths
 }
 
 /// The parameters of the functions of a file: name, types as they are written.
@@ -144,37 +159,4 @@ fn functions_of<'a>(
         vec![below.with_extension("rs"), below.join("mod.rs")]
     };
     candidates.iter().find_map(|path| all.get(path)?.functions.get(name))
-}
-
-/// All routes of the dashboard.
-pub fn routes() -> Vec<Route> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dashboard");
-    let mut found = Vec::new();
-    files(&root, &mut found);
-    let mut all = BTreeMap::new();
-    for path in found {
-        let mut reader = Reader::default();
-        reader.visit_file(&syn::parse_file(&std::fs::read_to_string(&path).unwrap()).unwrap());
-        all.insert(path, reader);
-    }
-    let mut routes = Vec::new();
-    for (file, reader) in &all {
-        for (path, method, handler) in &reader.routes {
-            let types = functions_of(&all, file, handler)
-                .unwrap_or_else(|| panic!("{path}: the handler {handler} is not found"));
-            let level = types.iter().find_map(|written| {
-                let inner = written.strip_prefix("Visit < ").or(written.strip_prefix("Place < "));
-                inner.map(|level| level.trim_end_matches([' ', '>']).to_owned())
-            });
-            routes.push(Route {
-                method,
-                path: path.clone(),
-                level,
-                takes_form: types
-                    .iter()
-                    .any(|written| written.ends_with("Form") || written == "Upload"),
-            });
-        }
-    }
-    routes
 }
