@@ -26,6 +26,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "webhooks",
         sql: include_str!("../../migrations/0003_webhooks.sql"),
     },
+    Migration {
+        version: 4,
+        name: "page_indexes",
+        sql: include_str!("../../migrations/0004_page_indexes.sql"),
+    },
 ];
 
 /// Brings the schema up to date.

@@ -33,7 +33,12 @@ impl Fixture for World {
 impl World {
     /// One whose demo runs as `change` says.
     pub async fn with(db: TestDb, change: impl FnOnce(&mut demo::Options)) -> Self {
-        let (clock, data) = (Clock::system(), Folder::new());
+        Self::start(db, Folder::new(), change).await
+    }
+
+    /// The same with its keys in this folder.
+    pub async fn start(db: TestDb, data: Folder, change: impl FnOnce(&mut demo::Options)) -> Self {
+        let clock = Clock::system();
         let database = match db.location() {
             Location::Sqlite(path) => Database::Sqlite(path.clone()),
             Location::Postgres(url) => {
