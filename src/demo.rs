@@ -56,6 +56,9 @@ pub struct Options {
     pub clock: Clock,
     /// Whether the usual ports are tried first.
     pub usual_ports: bool,
+    /// The host in the service's base URL, which has to lead here; `None`: the address that it
+    /// listens at. Passkeys need a name.
+    pub host: Option<&'static str>,
     /// Whom it asks for TXT records; none: the system's servers.
     pub dns_resolver: Vec<SocketAddr>,
 }
@@ -121,7 +124,10 @@ pub async fn start(options: Options) -> Result<Demo> {
         let address = listener.local_addr().map_err(Error::internal)?;
         Url::parse(&format!("http://{address}/")).map_err(Error::internal)
     };
-    let (base_url, okta_url, application_url) = (url(&ours)?, url(&okta)?, url(&sample)?);
+    let (mut base_url, okta_url, application_url) = (url(&ours)?, url(&okta)?, url(&sample)?);
+    if let Some(host) = options.host {
+        base_url.set_host(Some(host)).map_err(Error::internal)?;
+    }
     let listen = ours.local_addr().map_err(Error::internal)?;
     let clock = options.clock.clone();
     let app = App::open(config(options, base_url.clone(), listen), clock.clone()).await?;

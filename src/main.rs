@@ -273,6 +273,7 @@ async fn run_demo(args: DemoArgs, settings: &Overrides) -> Result<(), Failure> {
         database: None,
         clock: Clock::system(),
         usual_ports: args.login.is_none(),
+        host: None,
         dns_resolver: Vec::new(),
     };
     let outcome = with_demo(options, args.json, args.login).await;

@@ -56,3 +56,48 @@ export async function setGroupsClaim(page) {
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByText('.*').first().waitFor();
 }
+
+/** The page of an app integration, with the tab "General": its address. */
+export async function appPage(page, name) {
+  await page.getByRole('navigation').getByRole('link', { name: 'Applications', exact: true }).click();
+  await page.getByRole('link', { name, exact: true }).click();
+  await page.getByRole('heading', { name: 'Client Credentials' }).waitFor();
+  return page.url();
+}
+
+/** Generates another client secret, on the tab "General". */
+export async function generateSecret(page) {
+  await page.getByRole('button', { name: 'Generate new secret' }).click();
+  await page.getByRole('button', { name: 'Deactivate client secret 2' }).waitFor();
+  await page.locator('.secrets summary').nth(1).click();
+  return (await page.locator('#client-secret-2').textContent()).trim();
+}
+
+/** Deactivates one of the client secrets; they are counted from 1. */
+export async function deactivateSecret(page, number) {
+  await page.getByRole('button', { name: `Deactivate client secret ${number}` }).click();
+  await page.getByText('Inactive', { exact: true }).waitFor();
+}
+
+/** Deletes the client secret that was deactivated. */
+export async function deleteSecret(page) {
+  await page.getByRole('button', { name: /^Delete client secret/ }).click();
+  await page.getByText('Inactive', { exact: true }).waitFor({ state: 'detached' });
+}
+
+/** Adds a sign-in redirect URI, under "General Settings" of the tab "General". */
+export async function addRedirectUri(page, uri) {
+  await page.getByRole('link', { name: 'Edit general settings' }).click();
+  await page.getByRole('textbox', { name: /Sign-in redirect URI/ }).last().fill(uri);
+  await page.getByRole('button', { name: 'Save' }).last().click();
+  await page.getByText(uri, { exact: true }).waitFor();
+}
+
+/** Assigns the app integration to a group, on the tab "Assignments". */
+export async function assignGroup(page, group) {
+  await page.getByRole('link', { name: 'Assignments', exact: true }).click();
+  await page.locator('summary', { hasText: 'Assign' }).click();
+  await page.getByRole('link', { name: 'Assign to Groups' }).click();
+  await page.getByRole('button', { name: `Assign ${group}`, exact: true }).click();
+  await page.getByText('Assigned', { exact: true }).last().waitFor();
+}

@@ -4,26 +4,9 @@
 import assert from 'node:assert/strict';
 import { good } from './checks.mjs';
 import { createApp, openConsole, setGroupsClaim } from './console.mjs';
-import { api, demo, scan, test } from './harness.mjs';
+import { api, demo, scan, signInIfAsked, test } from './harness.mjs';
 
-const ADA = { email: 'ada@acme.example', password: 'ada-in-the-sandbox' };
-
-/** Signs in at the tenant, wherever the browser is sent to it. */
-async function signIn(page, { email, password }) {
-  await page.getByLabel('Username').fill(email);
-  await page.getByLabel('Password').fill(password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-}
-
-/** Signs in at the tenant if it asks: its session may still be there. */
-async function signInIfAsked(page, back) {
-  await page.waitForURL((at) => back.test(at.href) || at.origin === demo.sandbox.issuer);
-  if (!back.test(page.url())) {
-    await page.waitForLoadState();
-    if (await page.getByLabel('Username').count()) await signIn(page, ADA);
-  }
-  await page.waitForURL(back);
-}
+const ADA = demo.sandbox.users[0];
 
 /** Creates the app integration in the tenant's admin console: client id and secret. */
 async function createOktaApp(page, name, redirectUri) {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import nodeTest, { after } from 'node:test';
 import { chromium } from 'playwright-core';
-import { demo } from './people.mjs';
+import { demo, signIn } from './people.mjs';
 import { watch } from './watch.mjs';
 
 export { api, demo, sandbox, signIn as signInAtOkta, url } from './people.mjs';
@@ -46,7 +46,7 @@ export const elsewhere = [];
  * the story notices nothing.
  */
 export function test(name, story) {
-  nodeTest(name, { timeout: 180_000 }, async (t) => {
+  nodeTest(name, { timeout: 300_000 }, async (t) => {
     const visitors = [];
     const letIn = async (options) => {
       const visitor = await enter(options);
@@ -73,13 +73,15 @@ export function test(name, story) {
  * Somebody with a browser of their own: no cookies, nothing remembered.
  *
  * `size`: `desktop` or `phone`; `theme`: `light` or `dark`; `script`: whether scripts run;
- * `as`: the role of an administrator who is signed in already; `expected`: patterns of problems that this story causes on purpose.
+ * `as`: the role of an administrator who is signed in already; `agent`: what the browser calls
+ * itself; `expected`: patterns of problems that this story causes on purpose.
  */
 async function enter({
   size = 'desktop',
   theme = 'light',
   script = true,
   as = undefined,
+  agent = undefined,
   expected = [],
 } = {}) {
   const context = await browser.newContext({
@@ -87,6 +89,7 @@ async function enter({
     colorScheme: theme,
     hasTouch: size === 'phone',
     javaScriptEnabled: script,
+    userAgent: agent,
     reducedMotion: 'reduce',
     locale: 'en-GB',
     timezoneId: 'UTC',
@@ -113,11 +116,17 @@ async function picture(page, name) {
   await page.screenshot({ path, fullPage: true }).catch(() => {});
 }
 
-/** Moves the clock of the service and of the tenant; only where the test holds one. */
+/** A call of the test's own controls, where it has some (`tests/e2e/controls.rs`): what it answers. */
+export async function control(method, path, body) {
+  const answer = await fetch(new URL(path, demo.control), { method, body });
+  const text = await answer.text();
+  assert.equal(answer.status, 200, `${method} ${path}: ${text}`);
+  return text;
+}
+
+/** Moves the clock of the service and of the tenant. */
 export async function wait({ minutes = 0, days = 0 }) {
-  const ms = (days * 24 * 60 + minutes) * 60_000;
-  const answer = await fetch(new URL(`/advance/${ms}`, demo.control), { method: 'POST' });
-  assert.equal(answer.status, 200);
+  await control('POST', `/advance/${(days * 24 * 60 + minutes) * 60_000}`);
 }
 
 /** Opens a link as a mail scanner does before anybody reads the mail: no cookies, no scripts. */
@@ -130,4 +139,29 @@ export async function scan(link) {
     });
     await answer.text();
   }
+}
+
+/** Signs in at the tenant if it asks (its session may still be there), and waits to be back. */
+export async function signInIfAsked(page, back, person = demo.sandbox.users[0]) {
+  const isBack = typeof back === 'function' ? back : (at) => back.test(at.href);
+  await page.waitForURL((at) => isBack(at) || at.origin === demo.sandbox.issuer);
+  if (!isBack(new URL(page.url()))) {
+    await page.waitForLoadState();
+    if (await page.getByLabel('Username').count()) await signIn(page, person);
+  }
+  await page.waitForURL(isBack);
+}
+
+/**
+ * Presses a button and waits until its form is answered and the answer is shown. Returns the status.
+ */
+export async function send(page, button) {
+  const loaded = page.waitForEvent('load').catch(() => {});
+  const [answer] = await Promise.all([
+    page.waitForResponse((response) => response.request().method() === 'POST'),
+    page.getByRole('button', { name: button }).click(),
+  ]);
+  if (answer.status() === 303) await loaded;
+  else await page.locator('form[aria-busy]').waitFor({ state: 'detached' });
+  return answer.status();
 }

@@ -22,6 +22,9 @@ export const SHORT = '"><img src=x onerror=alert(4)>{{7*7}}';
 /** Text that turns around what follows it, and text that is not there. */
 export const ODD = `${MARK}\u202Egnp.exe\u2066\u200B`;
 
+/** The path of its issuer: as much as an address may have. */
+const PATH = "/o'onclick='alert(5)";
+
 const base64url = (value) => Buffer.from(value).toString('base64url');
 
 /** Starts one on loopback; `close` stops it. */
@@ -29,15 +32,19 @@ export async function hostileIdp() {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const key = { ...publicKey.export({ format: 'jwk' }), kid: SHORT, use: 'sig', alg: 'RS256' };
   const codes = new Map();
-  const idp = { mode: 'sign in', claims: {} };
+  // `claims` and `metadata` take the place of what it says else.
+  const idp = { mode: 'sign in', claims: {}, metadata: {} };
 
   const server = createServer(async (request, response) => {
-    const { pathname, searchParams } = new URL(request.url, idp.issuer);
+    const { pathname: whole, searchParams } = new URL(request.url, idp.origin);
+    const pathname = whole.replace(PATH, '');
     const json = (value, status = 200) => {
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(JSON.stringify(value));
     };
-    if (pathname === '/.well-known/openid-configuration') return json(metadata(idp.issuer));
+    if (pathname === '/.well-known/openid-configuration') {
+      return json({ ...metadata(idp.issuer), ...idp.metadata });
+    }
     if (pathname === '/keys') return json({ keys: [key] });
     if (pathname === '/authorize') {
       const back = new URL(searchParams.get('redirect_uri'));
@@ -83,7 +90,8 @@ export async function hostileIdp() {
   };
 
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  idp.issuer = `http://127.0.0.1:${server.address().port}`;
+  idp.origin = `http://127.0.0.1:${server.address().port}`;
+  idp.issuer = idp.origin + PATH;
   idp.discoveryEndpoint = `${idp.issuer}/.well-known/openid-configuration`;
   idp.close = () => server.close();
   return idp;
@@ -125,11 +133,11 @@ function claims(idp, asked) {
 function metadata(issuer) {
   return {
     issuer,
-    authorization_endpoint: `${issuer}/authorize`,
-    token_endpoint: `${issuer}/token`,
-    userinfo_endpoint: `${issuer}/userinfo`,
-    jwks_uri: `${issuer}/keys`,
-    end_session_endpoint: `${issuer}/logout`,
+    authorization_endpoint: `${issuer}/authorize?a=${SHORT}`,
+    token_endpoint: `${issuer}/token?a=${SHORT}`,
+    userinfo_endpoint: `${issuer}/userinfo?a=${SHORT}`,
+    jwks_uri: `${issuer}/keys?a=${SHORT}`,
+    end_session_endpoint: `${issuer}/logout?a=${SHORT}`,
     response_types_supported: ['code', MARKUP],
     response_modes_supported: ['query', MARKUP],
     grant_types_supported: ['authorization_code', MARKUP],

@@ -8,7 +8,7 @@ import { MARK, MARKUP, hostileIdp, inert } from './hostile.mjs';
 
 const idp = await hostileIdp();
 after(idp.close);
-elsewhere.push(idp.issuer);
+elsewhere.push(idp.origin);
 
 // The hostile one takes the place of the demo's own, so that the sample application meets it.
 await api('PATCH', `/connections/${demo.connection_id}`, { state: 'inactive' });

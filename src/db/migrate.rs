@@ -32,6 +32,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "webhooks",
         sql: include_str!("../../migrations/0003_webhooks.sql"),
     },
+    Migration {
+        version: 4,
+        name: "page_indexes",
+        sql: include_str!("../../migrations/0004_page_indexes.sql"),
+    },
     Migration { version: 5, name: "logout", sql: include_str!("../../migrations/0005_logout.sql") },
     Migration { version: 6, name: "limits", sql: include_str!("../../migrations/0006_limits.sql") },
     Migration {

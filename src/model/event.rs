@@ -14,6 +14,16 @@ use crate::db::{Query, Row, Tx};
 /// How long events are kept: 90 days, in milliseconds.
 pub const RETENTION_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 
+/// How far the moments of events may be out of the order of their positions: units that are
+/// committed one after the other began at almost the same time, but on machines with clocks of their
+/// own. An hour, in milliseconds.
+const SLACK_MS: i64 = 60 * 60 * 1000;
+/// What each login records: with these names there are many wherever one looks.
+const FREQUENT: [&str; 2] = ["authentication.sso_started", "authentication.sso_succeeded"];
+/// The condition of the index of all others, word for word: no engine can tell that a parameter fits.
+const IS_RARE: &str =
+    " AND name NOT IN ('authentication.sso_started', 'authentication.sso_succeeded')";
+
 /// An event, as `GET /events` and webhooks carry it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Event {
@@ -125,9 +135,13 @@ pub async fn list(tx: &mut Tx, filter: &Filter, request: &PageRequest) -> Result
         &[(&tx.environment_id()).into()],
     );
     query.and_in("name", &filter.names);
+    if let [name] = &filter.names[..]
+        && !FREQUENT.contains(&name.as_str())
+    {
+        query.end(IS_RARE);
+    }
     query.and_some("organization_id = $?", filter.organization_id.as_ref());
-    query.and_some("created_at >= $?", filter.range_start.map(Timestamp::as_ms));
-    query.and_some("created_at < $?", filter.range_end.map(Timestamp::as_ms));
+    narrow(tx, &mut query, filter.range_start, filter.range_end).await?;
     if let Some(cursor) = cursor {
         let position = position_of(tx, cursor).await?;
         query.and(if oldest_first { "position > $?" } else { "position < $?" }, position);
@@ -164,16 +178,63 @@ pub async fn positions_between(
     from: Timestamp,
     until: Timestamp,
 ) -> Result<Option<(i64, i64)>> {
-    let environment_id = tx.environment_id();
-    let mut row = tx
-        .fetch_one(
-            "SELECT min(position), max(position) FROM events
-             WHERE environment_id = $1 AND created_at >= $2 AND created_at < $3",
-            &[(&environment_id).into(), from.into(), until.into()],
-        )
-        .await?;
+    let mut query = Query::new(
+        "SELECT min(position), max(position) FROM events WHERE environment_id = $1",
+        &[(&tx.environment_id()).into()],
+    );
+    narrow(tx, &mut query, Some(from), Some(until)).await?;
+    let Some(mut row) = query.fetch_all(tx).await?.pop() else { return Ok(None) };
     let (first, last): (Option<i64>, Option<i64>) = (row.next()?, row.next()?);
     Ok(first.zip(last))
+}
+
+/// Adds the conditions of a span of time. Nothing is indexed by time; but positions grow with it, so
+/// that they tell which part of the table has to be read.
+async fn narrow(
+    tx: &mut Tx,
+    query: &mut Query,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+) -> Result<()> {
+    if let Some(start) = start {
+        let first = position_at(tx, start.plus_ms(-SLACK_MS)).await?;
+        query.and("created_at >= $?", start.as_ms()).and("position >= $?", first);
+    }
+    if let Some(end) = end {
+        let first = position_at(tx, end.plus_ms(SLACK_MS)).await?;
+        query.and("created_at < $?", end.as_ms()).and("position < $?", first);
+    }
+    Ok(())
+}
+
+/// The position of the first event of this moment or later; behind the newest, if there is none.
+async fn position_at(tx: &mut Tx, moment: Timestamp) -> Result<i64> {
+    let environment_id = tx.environment_id();
+    let (mut low, mut high) = (0, newest_position(tx).await? + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found = tx
+            .fetch_optional(
+                "SELECT position, created_at FROM events
+                 WHERE environment_id = $1 AND position >= $2 AND position < $3
+                 ORDER BY position LIMIT 1",
+                &[(&environment_id).into(), middle.into(), high.into()],
+            )
+            .await?;
+        match found {
+            Some(mut row) => {
+                let (position, at): (i64, Timestamp) = (row.next()?, row.next()?);
+                if at < moment {
+                    low = position + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            // Purged, or never there: a gap.
+            None => high = middle,
+        }
+    }
+    Ok(low)
 }
 
 /// Events behind a position, up to another, with one of these names; the oldest first.

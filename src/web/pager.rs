@@ -67,6 +67,25 @@ pub fn request(query: &str) -> PageRequest {
     }
 }
 
+/// The page that the query asks for of a list that is at hand as a whole, in the order in which it is
+/// shown; and the place of its first row in the list. The cursors are places.
+pub fn cut<T>(all: Vec<T>, query: &str) -> (Page<T>, usize) {
+    let request = request(query);
+    let place = |cursor: Option<&String>| cursor?.parse::<usize>().ok();
+    let first = match (place(request.after.as_ref()), place(request.before.as_ref())) {
+        (Some(after), _) => after.saturating_add(1),
+        (None, Some(before)) => before.saturating_sub(ROWS),
+        (None, None) if request.order == Order::Asc => all.len().saturating_sub(1) / ROWS * ROWS,
+        (None, None) => 0,
+    };
+    let first = first.min(all.len());
+    let end = first.saturating_add(ROWS).min(all.len());
+    let before = (first > 0).then(|| first.to_string());
+    let after = (end < all.len()).then(|| (end - 1).to_string());
+    let data = all.into_iter().skip(first).take(ROWS).collect();
+    (Page { data, before, after }, first)
+}
+
 /// The page in the order in which it is shown, newest first, whichever way it was read.
 pub fn shown<T>(page: Page<T>, request: &PageRequest) -> Page<T> {
     if request.order != Order::Asc {
@@ -89,6 +108,24 @@ mod tests {
         assert_eq!(pager.before.as_deref(), Some("/x?search=%22%26&before=a"));
         assert_eq!(pager.after.as_deref(), Some("/x?search=%22%26&after=b"));
         assert_eq!(pager.last.as_deref(), Some("/x?search=%22%26&last=1"));
+    }
+
+    #[test]
+    fn a_list_at_hand_is_cut_into_pages() {
+        let page = |query: &str| {
+            let (page, first) = cut((0..60).collect::<Vec<i32>>(), query);
+            assert_eq!(page.data.first().copied().unwrap_or(60), i32::try_from(first).unwrap());
+            (first, page.data.len(), page.before, page.after)
+        };
+        let (some, none) = (|text: &str| Some(text.to_owned()), None::<String>);
+        assert_eq!(page(""), (0, 25, none.clone(), some("24")));
+        assert_eq!(page("after=24"), (25, 25, some("25"), some("49")));
+        assert_eq!(page("before=25"), (0, 25, none.clone(), some("24")));
+        assert_eq!(page("after=49"), (50, 10, some("50"), none.clone()));
+        assert_eq!(page("last=1"), (50, 10, some("50"), none.clone()));
+        assert_eq!(page("after=nothing"), (0, 25, none.clone(), some("24")));
+        assert_eq!(page("after=18446744073709551615"), (60, 0, some("60"), none));
+        assert_eq!(cut(Vec::<i32>::new(), "last=1").0.before, None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod face;
 mod matrix;
 mod organizations;
 mod overview;
+mod paging;
 mod passkeys;
 mod roles;
 mod team;

@@ -3,17 +3,10 @@
 //! Each file there is one test here, with a demo of its own. `FAILURE_PICTURES=folder` keeps what
 //! the pages looked like when a test failed.
 
-use axum::Router;
-use axum::extract::{Path, State};
-use axum::routing::post;
-use serde_json::json;
-use tokio::net::TcpListener;
-use vestibule::base::time::Clock;
-use vestibule::model::administrator::Role;
-
+use super::controls;
 use super::npm::node;
 use super::process::{Process, run, vestibule};
-use crate::support::{Fixture, Folder, TestDb, World};
+use crate::support::Folder;
 
 /// Runs a file with the program as it is installed.
 async fn drive(file: &str) {
@@ -27,25 +20,17 @@ async fn drive(file: &str) {
         .unwrap_or_else(|said| panic!("{said}\nit said:\n{}", demo.stderr()));
 }
 
-/// Runs a file with a service inside the test: it holds the clock, and administrators are signed in
-/// already.
+/// Runs a file with a service inside the test, which has controls: it holds the clock, and
+/// administrators are signed in already.
 async fn drive_world(file: &str) {
-    let world = World::on(TestDb::sqlite()).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut demo = world.demo.to_json();
-    demo["control"] = json!(format!("http://{}", listener.local_addr().unwrap()));
-    for role in [Role::Admin, Role::Developer, Role::Support] {
-        demo["sessions"][role.as_str()] = json!(world.staff_session(role).await.expose());
-    }
-    let control =
-        Router::new().route("/advance/{ms}", post(advance)).with_state(world.clock.clone());
-    let control = tokio::spawn(async move { axum::serve(listener, control).await });
-    run_file(file, &demo.to_string()).await.unwrap_or_else(|said| panic!("{said}"));
-    control.abort();
+    let world = controls::start(true).await;
+    run_file(file, &world.told.to_string()).await.unwrap_or_else(|said| panic!("{said}"));
 }
 
-async fn advance(State(clock): State<Clock>, Path(ms): Path<i64>) {
-    clock.advance_ms(ms);
+/// The same, before there is any administrator.
+async fn drive_unclaimed(file: &str) {
+    let world = controls::start(false).await;
+    run_file(file, &world.told.to_string()).await.unwrap_or_else(|said| panic!("{said}"));
 }
 
 /// Runs a file; what it said, if it failed.
@@ -91,8 +76,38 @@ async fn administrators_get_in_by_links_and_passwords() {
 }
 
 #[tokio::test]
-async fn dsh_08_every_page_of_the_dashboard_is_sound() {
-    drive_world("pages").await;
+async fn dsh_05_08_prt_08_every_page_is_sound_whatever_stands_on_it() {
+    drive_unclaimed("everywhere").await;
+}
+
+#[tokio::test]
+async fn the_guides_are_gone_through_with_the_keyboard_alone() {
+    drive_world("keyboard").await;
+}
+
+#[tokio::test]
+async fn a_client_secret_is_rotated_while_people_sign_in() {
+    drive_world("rotation").await;
+}
+
+#[tokio::test]
+async fn prt_01_02_04_06_links_that_are_over_say_so_and_nothing_else() {
+    drive_world("links").await;
+}
+
+#[tokio::test]
+async fn a_failed_login_is_traced_by_its_reference_number() {
+    drive_world("trace").await;
+}
+
+#[tokio::test]
+async fn passkeys_are_added_used_and_removed() {
+    drive_unclaimed("passkeys").await;
+}
+
+#[tokio::test]
+async fn every_check_of_the_setup_portal_fails_and_passes() {
+    drive_world("proofs").await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod browser;
 mod canary;
 mod cli;
 mod cluster;
+mod controls;
 mod copy;
 mod crash;
 mod failover;

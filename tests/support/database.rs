@@ -16,7 +16,12 @@ pub struct TestDb {
 
 enum Place {
     Folder(Folder),
-    Server { server: &'static Server, database: String },
+    Server {
+        server: &'static Server,
+        database: String,
+    },
+    /// Somewhere else: it stays.
+    Kept,
 }
 
 /// What a test is given: a [`TestDb`], or something that stands on one.
@@ -48,6 +53,11 @@ impl TestDb {
     pub async fn on_server(server: &'static Server) -> Self {
         let (database, url) = server.create_database().await;
         Self { location: Location::Postgres(url), place: Place::Server { server, database } }
+    }
+
+    /// One that is there already, or shall stay.
+    pub fn kept(location: Location) -> Self {
+        Self { location, place: Place::Kept }
     }
 
     /// Where it is.
@@ -87,8 +97,11 @@ impl Drop for TestDb {
     }
 }
 
-/// A folder of one test, removed with it.
-pub struct Folder(PathBuf);
+/// A folder of one test, removed with it unless it is to stay.
+pub struct Folder {
+    path: PathBuf,
+    is_kept: bool,
+}
 
 impl Folder {
     /// An empty folder.
@@ -97,17 +110,25 @@ impl Folder {
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("vestibule-{}-{n}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a folder for the test");
-        Self(path)
+        Self { path, is_kept: false }
+    }
+
+    /// A folder that stays.
+    pub fn kept(path: &Path) -> Self {
+        std::fs::create_dir_all(path).expect("a folder");
+        Self { path: path.to_owned(), is_kept: true }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if !self.is_kept {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod dns;
 pub mod http;
 pub mod pages;
 pub mod postgres;
+pub mod routes;
 mod world;
 
 pub use database::{Fixture, Folder, TestDb};

@@ -26,26 +26,38 @@ pub struct World {
 
 impl Fixture for World {
     async fn on(db: TestDb) -> Self {
-        let (clock, data) = (Clock::system(), Folder::new());
+        Self::with(db, |_| ()).await
+    }
+}
+
+impl World {
+    /// One whose demo runs as `change` says.
+    pub async fn with(db: TestDb, change: impl FnOnce(&mut demo::Options)) -> Self {
+        Self::start(db, Folder::new(), change).await
+    }
+
+    /// The same with its keys in this folder.
+    pub async fn start(db: TestDb, data: Folder, change: impl FnOnce(&mut demo::Options)) -> Self {
+        let clock = Clock::system();
         let database = match db.location() {
             Location::Sqlite(path) => Database::Sqlite(path.clone()),
             Location::Postgres(url) => {
                 Database::Postgres(vestibule::base::secret::Secret::new(url.clone()))
             }
         };
-        let options = demo::Options {
+        let mut options = demo::Options {
             data: data.path().to_owned(),
             database: Some(database),
             clock: clock.clone(),
             usual_ports: false,
+            host: None,
             dns_resolver: vec![super::dns::nobody()],
         };
+        change(&mut options);
         let demo = demo::start(options).await.unwrap_or_else(|error| panic!("{}", error.chain()));
         Self { clock, demo, db, _data: data }
     }
-}
 
-impl World {
     /// The handles of the service.
     pub fn app(&self) -> &App {
         &self.demo.app

@@ -5,7 +5,7 @@ mod role;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::StatusCode;
@@ -19,6 +19,7 @@ use crate::model::permission::{self, Permission};
 use crate::model::role::{self as roles, NewRole, Role};
 use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
+use crate::web::pager::{self, Pager};
 use crate::web::refusal::Refusal;
 
 pub(super) fn routes() -> Router<App> {
@@ -28,7 +29,10 @@ pub(super) fn routes() -> Router<App> {
         .route("/{environment_id}/roles/role/{slug}", get(role::show).post(role::save))
         .route("/{environment_id}/roles/role/{slug}/default", post(role::make_default))
         .route("/{environment_id}/roles/role/{slug}/delete", get(role::ask).post(role::delete))
-        .route("/{environment_id}/roles/permissions", post(permissions::create))
+        .route(
+            "/{environment_id}/roles/permissions",
+            get(permissions::list).post(permissions::create),
+        )
         .route(
             "/{environment_id}/roles/permissions/{slug}",
             get(permissions::show).post(permissions::save),
@@ -47,46 +51,65 @@ struct RolesPage<'a> {
     settings: String,
     is_multiple: bool,
     roles: Vec<Role>,
-    permissions: Vec<Permission>,
-    /// What was typed for a new role, and for a new permission.
+    /// The place of the first role that the form names.
+    first: usize,
+    /// Their neighbours on the pages before and after.
+    before: Option<String>,
+    after: Option<String>,
+    pager: Pager,
+    /// What was typed for a new role.
     role_form: View,
-    permission_form: View,
 }
 
-/// What the forms of the page show.
-#[derive(Default)]
-struct Forms {
-    status: StatusCode,
-    role: View,
-    permission: View,
-}
-
-/// The permissions of the environment: as many as a page can show.
+/// The permissions of the environment.
 async fn all_permissions(tx: &mut crate::db::Tx) -> crate::base::Result<Vec<Permission>> {
-    let request = PageRequest { limit: PageRequest::MAX_LIMIT, ..PageRequest::default() };
-    let mut all = permission::list(tx, &request).await?.data;
+    let mut request = PageRequest { limit: PageRequest::MAX_LIMIT, ..PageRequest::default() };
+    let mut all = Vec::new();
+    loop {
+        let page = permission::list(tx, &request).await?;
+        all.extend(page.data);
+        match page.after {
+            Some(cursor) => request.after = Some(cursor),
+            None => break,
+        }
+    }
     all.sort_by(|a, b| a.slug.cmp(&b.slug));
     Ok(all)
 }
 
-async fn list(State(app): State<App>, place: Place<Read>) -> Result<Response, Refusal> {
-    show(&app, &place, Forms::default()).await
+async fn list(
+    State(app): State<App>,
+    place: Place<Read>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = query.unwrap_or_default();
+    show(&app, &place, &query, (StatusCode::OK, View::default())).await
 }
 
-async fn show<L: Level>(app: &App, place: &Place<L>, forms: Forms) -> Result<Response, Refusal> {
-    let read = async |tx: &mut _| Ok((roles::list(tx).await?, all_permissions(tx).await?));
-    let (roles, permissions) = app.db.read(&place.caller, read).await?;
+async fn show<L: Level>(
+    app: &App,
+    place: &Place<L>,
+    query: &str,
+    (status, role_form): (StatusCode, View),
+) -> Result<Response, Refusal> {
+    let all = app.db.read(&place.caller, async |tx| roles::list(tx).await).await?;
+    let slugs: Vec<String> = all.iter().map(|role| role.slug.clone()).collect();
+    let (shown, first) = pager::cut(all, query);
+    let base = place.path("/roles");
+    let slug = |place: Option<usize>| place.and_then(|place| slugs.get(place)).cloned();
     let shown = RolesPage {
         frame: place.frame(Section::Roles),
-        base: place.path("/roles"),
         settings: place.path("/settings"),
         is_multiple: place.environment.settings.role_mode == RoleMode::Multiple,
-        roles,
-        permissions,
-        role_form: forms.role,
-        permission_form: forms.permission,
+        before: slug(first.checked_sub(1)),
+        after: slug(first.checked_add(shown.data.len())),
+        pager: Pager::of(&shown, &base, query),
+        roles: shown.data,
+        first: first.saturating_sub(1),
+        base,
+        role_form,
     };
-    Ok(page(forms.status, &shown))
+    Ok(page(status, &shown))
 }
 
 async fn create(
@@ -104,9 +127,8 @@ async fn create(
     match app.db.write(&place.caller, write).await {
         Ok(_) => Ok(see_other(&place.path("/roles?notice=created"))),
         Err(error) => {
-            let role = form.view().refused(&["slug", "name", "description"], error)?;
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            show(&app, &place, Forms { status, role, ..Forms::default() }).await
+            let view = form.view().refused(&["slug", "name", "description"], error)?;
+            show(&app, &place, "", (StatusCode::UNPROCESSABLE_ENTITY, view)).await
         }
     }
 }
@@ -130,13 +152,15 @@ async fn reorder(
     form: Form,
 ) -> Result<Response, Refusal> {
     let slugs = order(&form);
-    let write = async move |tx: &mut _| roles::reorder(tx, None, &slugs).await;
+    let first: usize = form.text("first").parse().unwrap_or_default();
+    // The form names the last role of the page before, too: there the page begins behind it.
+    let page = if first > 0 { format!("after={first}&") } else { String::new() };
+    let write = async move |tx: &mut _| roles::reorder_part(tx, first, &slugs).await;
     match app.db.write(&place.caller, write).await {
-        Ok(_) => Ok(see_other(&place.path("/roles?notice=saved"))),
+        Ok(()) => Ok(see_other(&place.path(&format!("/roles?{page}notice=saved")))),
         Err(error) => {
-            let role = View::default().refused(&[], error)?;
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            show(&app, &place, Forms { status, role, ..Forms::default() }).await
+            let view = View::default().refused(&[], error)?;
+            show(&app, &place, &page, (StatusCode::UNPROCESSABLE_ENTITY, view)).await
         }
     }
 }

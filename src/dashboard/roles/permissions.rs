@@ -1,18 +1,18 @@
 //! Permissions: what a role may allow in the application.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 
 use super::super::confirm::Question;
-use super::Forms;
 use crate::app::App;
 use crate::dashboard::frame::{Frame, Section};
 use crate::dashboard::visit::{Level, Place, Read, Write};
 use crate::model::permission::{self, Change, NewPermission, Permission};
 use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
+use crate::web::pager::{self, Pager};
 use crate::web::refusal::Refusal;
 
 const FIELDS: &[&str] = &["slug", "name", "description"];
@@ -24,6 +24,47 @@ struct PermissionPage<'a> {
     base: String,
     permission: Permission,
     form: View,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/roles/permissions.html")]
+struct ListPage<'a> {
+    frame: Frame<'a>,
+    /// The path of the roles.
+    base: String,
+    permissions: Vec<Permission>,
+    pager: Pager,
+    /// The form of a new one.
+    form: View,
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    place: Place<Read>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = query.unwrap_or_default();
+    render_list(&app, &place, &query, (StatusCode::OK, View::default())).await
+}
+
+async fn render_list<L: Level>(
+    app: &App,
+    place: &Place<L>,
+    query: &str,
+    (status, form): (StatusCode, View),
+) -> Result<Response, Refusal> {
+    let request = pager::request(query);
+    let wanted = request.clone();
+    let read = async move |tx: &mut _| permission::list(tx, &wanted).await;
+    let found = pager::shown(app.db.read(&place.caller, read).await?, &request);
+    let shown = ListPage {
+        frame: place.frame(Section::Roles),
+        base: place.path("/roles"),
+        pager: Pager::of(&found, &place.path("/roles/permissions"), query),
+        permissions: found.data,
+        form,
+    };
+    Ok(page(status, &shown))
 }
 
 pub(super) async fn create(
@@ -39,11 +80,10 @@ pub(super) async fn create(
     };
     let write = async move |tx: &mut _| permission::create(tx, &new).await;
     match app.db.write(&place.caller, write).await {
-        Ok(_) => Ok(see_other(&place.path("/roles?notice=created"))),
+        Ok(_) => Ok(see_other(&place.path("/roles/permissions?notice=created"))),
         Err(error) => {
-            let permission = form.view().refused(FIELDS, error)?;
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            super::show(&app, &place, Forms { status, permission, ..Forms::default() }).await
+            let view = form.view().refused(FIELDS, error)?;
+            render_list(&app, &place, "", (StatusCode::UNPROCESSABLE_ENTITY, view)).await
         }
     }
 }
@@ -95,7 +135,7 @@ pub(super) async fn save(
     let wanted = slug.clone();
     let write = async move |tx: &mut _| permission::update(tx, &wanted, &change).await;
     match app.db.write(&place.caller, write).await {
-        Ok(_) => Ok(see_other(&place.path("/roles?notice=saved"))),
+        Ok(_) => Ok(see_other(&place.path("/roles/permissions?notice=saved"))),
         Err(error) => {
             let view = form.view().refused(FIELDS, error)?;
             render(&app, &place, &slug, Some(view)).await
@@ -140,7 +180,7 @@ pub(super) async fn delete(
     let wanted = slug.clone();
     let write = async move |tx: &mut _| permission::delete(tx, &wanted).await;
     match app.db.write(&place.caller, write).await {
-        Ok(()) => Ok(see_other(&place.path("/roles?notice=deleted"))),
+        Ok(()) => Ok(see_other(&place.path("/roles/permissions?notice=deleted"))),
         Err(error) => {
             let view = form.view().refused(&[], error)?;
             Ok(question(&place, &slug, view).ask_again())

@@ -139,8 +139,9 @@ pub struct Overview {
     pub attention: Vec<Attention>,
 }
 
-/// Some logins of one hour.
+/// Some logins: how they ended, or why they failed, or both; an empty word says nothing.
 struct Count {
+    /// The hour in which they began, or one of the same bucket.
     hour: i64,
     status: String,
     failure_code: String,
@@ -164,7 +165,7 @@ pub async fn read(tx: &mut Tx, range: Range) -> Result<Overview> {
     let begin = end - length_total;
     let known = table::find(tx).await?;
     let counted_until = known.as_ref().map_or(0, |known| known.counted_until);
-    let mut counts = table::counts(tx, begin).await?;
+    let mut counts = table::counts(tx, begin, length).await?;
     counts.extend(table::live(tx, begin.max(counted_until), &first_id).await?);
     let mut buckets: Vec<Bucket> = (0_i64..)
         .take(number)

@@ -310,17 +310,45 @@ pub async fn reorder(
 ) -> Result<Vec<Role>> {
     environment::lock(tx).await?;
     let roles = table::list(tx, organization_id, None).await?;
-    let named = |role: &Role| slugs.iter().filter(|slug| **slug == role.slug).count() == 1;
-    if slugs.len() != roles.len() || !roles.iter().all(named) {
-        let message = "The order must name every role exactly once.";
-        return Err(Error::invalid("invalid_role_order", "slugs", message));
+    if slugs.len() != roles.len() {
+        return Err(invalid_order());
     }
-    for (priority, slug) in (0..).zip(slugs) {
-        if let Some(role) = roles.iter().find(|role| role.slug == *slug) {
-            table::set_priority(tx, &role.id, priority).await?;
-        }
-    }
+    rearrange(tx, &roles, 0, slugs).await?;
     table::list(tx, organization_id, None).await
+}
+
+/// Orders some neighbours anew: the roles of the environment from the place `first` on, 0 being that
+/// of the most important. The others stay where they are.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if the roles at these places are others than those that are named.
+pub async fn reorder_part(tx: &mut Tx, first: usize, slugs: &[String]) -> Result<()> {
+    environment::lock(tx).await?;
+    let roles = table::list(tx, None, None).await?;
+    rearrange(tx, &roles, first, slugs).await
+}
+
+/// Gives the roles from a place on the order of the slugs.
+async fn rearrange(tx: &mut Tx, roles: &[Role], first: usize, slugs: &[String]) -> Result<()> {
+    let end = first.saturating_add(slugs.len());
+    let part = roles.get(first..end).ok_or_else(invalid_order)?;
+    let named = |role: &Role| slugs.iter().filter(|slug| **slug == role.slug).count() == 1;
+    if !part.iter().all(named) {
+        return Err(invalid_order());
+    }
+    let arranged = slugs.iter().filter_map(|slug| part.iter().find(|role| role.slug == *slug));
+    let all = roles[..first].iter().chain(arranged).chain(&roles[end..]);
+    // All of them: a role that was deleted has left a gap.
+    for (priority, role) in (0..).zip(all) {
+        table::set_priority(tx, &role.id, priority).await?;
+    }
+    Ok(())
+}
+
+fn invalid_order() -> Error {
+    let message = "The order must name every role exactly once.";
+    Error::invalid("invalid_role_order", "slugs", message)
 }
 
 /// Gives a role exactly these permissions.

@@ -105,8 +105,9 @@ async fn add_permissions(tx: &mut Tx, roles: &mut [Role]) -> Result<()> {
     }
     let ids: Vec<String> = roles.iter().map(|role| role.id.to_string()).collect();
     let mut query = Query::new(
+        // Not by the index of the environment: each of its permissions would be tried with each role.
         "SELECT rp.role_id, p.slug FROM role_permissions rp
-         JOIN permissions p ON p.id = rp.permission_id WHERE p.environment_id = $1",
+         JOIN permissions p ON p.id = rp.permission_id WHERE coalesce(p.environment_id, '') = $1",
         &[(&tx.environment_id()).into()],
     );
     query.and_in("rp.role_id", &ids);

@@ -13,6 +13,7 @@ use super::connection::{self, ConnectionType};
 use super::{audit, environment, organization, redirect_uri};
 use crate::base::email::EmailAddress;
 use crate::base::id::{ConnectionId, OrganizationId, SetupLinkId};
+use crate::base::page::{Page, PageRequest};
 use crate::base::secret::{Secret, SecretHash};
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
@@ -351,13 +352,17 @@ pub async fn hand_over(tx: &mut Tx, from: &SetupLink, step: Step) -> Result<(Set
     Ok((link, token))
 }
 
-/// The links of an organization, the newest first, without those of single steps.
+/// Lists the links of an organization, without those of single steps.
 ///
 /// # Errors
 ///
 /// As [`Tx::fetch_all`].
-pub async fn list(tx: &mut Tx, organization_id: &OrganizationId) -> Result<Vec<SetupLink>> {
-    table::list(tx, organization_id).await
+pub async fn list(
+    tx: &mut Tx,
+    organization_id: &OrganizationId,
+    request: &PageRequest,
+) -> Result<Page<SetupLink>> {
+    table::list(tx, organization_id, request).await
 }
 
 /// Takes a link back: from the commit on it cannot be begun, and its sessions are dead.

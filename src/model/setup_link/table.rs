@@ -3,16 +3,29 @@
 use super::session::Session;
 use super::{Kind, SetupLink, Step};
 use crate::base::id::{EnvironmentId, OrganizationId, SetupLinkId, SetupSessionId};
+use crate::base::page::{Page, PageRequest};
 use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
-use crate::db::{Row, Tx};
+use crate::db::{Query, Row, Tx};
 use crate::model::connection::ConnectionType;
 
 /// The columns of a link, in the order in which [`link_from`] reads them.
-const COLUMNS: &str = "l.id, l.organization_id, l.kind, l.features, l.parent_id, l.connection_id,
-    l.step, l.connection_type, l.recipients, l.return_url, l.success_url, l.opened_count,
-    l.begun_count, l.last_begun_at, l.expires_at, l.revoked_at, l.finished_at, l.created_at";
+macro_rules! columns {
+    () => {
+        "l.id, l.organization_id, l.kind, l.features, l.parent_id, l.connection_id,
+         l.step, l.connection_type, l.recipients, l.return_url, l.success_url, l.opened_count,
+         l.begun_count, l.last_begun_at, l.expires_at, l.revoked_at, l.finished_at, l.created_at"
+    };
+}
+const COLUMNS: &str = columns!();
+
+/// The links that are listed: without those of single steps.
+const LISTED: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM setup_links l WHERE l.environment_id = $1 AND l.parent_id IS NULL"
+);
 
 pub(super) async fn insert(tx: &mut Tx, link: &SetupLink, token: &SecretHash) -> Result<()> {
     let features = serde_json::to_string(&link.features).map_err(Error::internal)?;
@@ -100,15 +113,15 @@ pub(super) async fn count_open(tx: &mut Tx, organization_id: &OrganizationId) ->
     .next()
 }
 
-pub(super) async fn list(tx: &mut Tx, organization_id: &OrganizationId) -> Result<Vec<SetupLink>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM setup_links l
-         WHERE l.environment_id = $1 AND l.organization_id = $2 AND l.parent_id IS NULL
-         ORDER BY l.id DESC LIMIT 500"
-    );
-    let environment_id = tx.environment_id();
-    let rows = tx.fetch_all(&sql, &[(&environment_id).into(), organization_id.into()]).await?;
-    rows.into_iter().map(|mut row| link_from(&mut row)).collect()
+pub(super) async fn list(
+    tx: &mut Tx,
+    organization_id: &OrganizationId,
+    request: &PageRequest,
+) -> Result<Page<SetupLink>> {
+    let mut query = Query::new(LISTED, &[(&tx.environment_id()).into()]);
+    query.and("l.organization_id = $?", organization_id);
+    let key = |link: &SetupLink| link.id.to_string();
+    query.fetch_page(tx, ("l.id", key), request, |mut row| link_from(&mut row)).await
 }
 
 /// Whether there is such a link. Its sessions stay, so that their browsers learn why they are over.

@@ -348,10 +348,8 @@ pub(super) async fn list(
     page: &PageRequest,
 ) -> Result<Page<SsoSession>> {
     let mut query = Query::new(LISTED, &[(&tx.environment_id()).into()]);
-    query.and_some("connection_id = $?", filter.connection_id.as_ref());
     query.and_some("organization_id = $?", filter.organization_id.as_ref());
     query.and_some("status = $?", filter.status.map(Status::as_str));
-    query.and_some("origin = $?", filter.origin.map(Origin::as_str));
     query.and_some("lower(email) = lower($?)", filter.email.as_deref());
     query.and_some("created_at >= $?", filter.range_start.map(Timestamp::as_ms));
     query.and_some("created_at < $?", filter.range_end.map(Timestamp::as_ms));

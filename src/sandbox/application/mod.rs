@@ -81,11 +81,13 @@ struct Inner {
 struct Failure {
     error: String,
     description: String,
+    /// The number under which Vestibule's operator finds the attempt, where it came.
+    reference: Option<String>,
 }
 
 impl Failure {
     fn new(error: &str, description: impl Into<String>) -> Self {
-        Self { error: error.to_owned(), description: description.into() }
+        Self { error: error.to_owned(), description: description.into(), reference: None }
     }
 }
 
@@ -143,7 +145,8 @@ impl Application {
     ) -> Result<Value, Failure> {
         if let Some(error) = params.get("error") {
             let description = params.get("error_description").unwrap_or("No more is known.");
-            return Err(Failure::new(error, description));
+            let reference = params.get("sso_session_id").map(str::to_owned);
+            return Err(Failure { reference, ..Failure::new(error, description) });
         }
         let state = params.get("state").unwrap_or_default();
         if !expected_state.is_some_and(|expected| equal(expected.as_bytes(), state.as_bytes())) {
@@ -240,12 +243,12 @@ async fn callback(
             set_cookie(&mut response, &application.cookie_name("session"), &key);
             response
         }
-        (Err(Failure { error, description }), true) => json_response(
+        (Err(Failure { error, description, .. }), true) => json_response(
             StatusCode::BAD_REQUEST,
             &json!({ "error": error, "error_description": description }),
         ),
-        (Err(Failure { error, description }), false) => {
-            page(StatusCode::BAD_REQUEST, &FailurePage { error, description })
+        (Err(Failure { error, description, reference }), false) => {
+            page(StatusCode::BAD_REQUEST, &FailurePage { error, description, reference })
         }
     };
     remove_cookie(&mut response, &state_cookie);

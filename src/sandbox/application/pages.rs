@@ -14,6 +14,7 @@ pub(super) struct HomePage;
 pub(super) struct FailurePage {
     pub(super) error: String,
     pub(super) description: String,
+    pub(super) reference: Option<String>,
 }
 
 /// Who is signed in.

@@ -42,7 +42,7 @@ async fn add(
         Ok(_) => Ok(back(&place, found.0.id.as_str(), "domain-added")),
         Err(error) => {
             let view = form.view().refused(&["domain"], error)?;
-            Ok(show::shown(&place, found, StatusCode::UNPROCESSABLE_ENTITY, view))
+            Ok(show::shown(&place, found, "", (StatusCode::UNPROCESSABLE_ENTITY, view)))
         }
     }
 }
@@ -79,7 +79,7 @@ async fn check(
         Err(error) => form.view().refused(&[], error)?,
     };
     let organization = show::load(&app, &place.caller, &head::id(&path.1)?).await?;
-    Ok(show::shown(&place, organization, StatusCode::OK, found))
+    Ok(show::shown(&place, organization, "", (StatusCode::OK, found)))
 }
 
 async fn ask_verify(

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use axum::routing::get;
 use http::StatusCode;
@@ -20,6 +20,7 @@ use crate::model::setup_link::{
 };
 use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
+use crate::web::pager::{self, Pager};
 use crate::web::refusal::Refusal;
 
 /// A day, in milliseconds.
@@ -47,6 +48,7 @@ struct LinksPage<'a> {
     frame: Frame<'a>,
     head: Head,
     links: Vec<SetupLink>,
+    pager: Pager,
     created: Option<Created>,
     form: View,
     now: Timestamp,
@@ -91,15 +93,19 @@ struct Extra {
     status: StatusCode,
     form: View,
     created: Option<Created>,
+    /// Which page of the list is asked for.
+    query: String,
 }
 
 async fn list(
     State(app): State<App>,
     Path((_, id)): Path<(String, String)>,
     place: Place<Read>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let form = View::of([("sso", "on"), ("domain_verification", "on")]);
-    show(&app, &place, &id, Extra { form, ..Extra::default() }).await
+    let query = query.unwrap_or_default();
+    show(&app, &place, &id, Extra { form, query, ..Extra::default() }).await
 }
 
 async fn show<L: Level>(
@@ -109,14 +115,19 @@ async fn show<L: Level>(
     extra: Extra,
 ) -> Result<Response, Refusal> {
     let id = head::id(id)?;
+    let request = pager::request(&extra.query);
+    let wanted = request.clone();
     let read = async move |tx: &mut _| {
-        Ok((organization::get(tx, &id).await?, setup_link::list(tx, &id).await?))
+        Ok((organization::get(tx, &id).await?, setup_link::list(tx, &id, &wanted).await?))
     };
     let (organization, links) = app.db.read(&place.caller, read).await?;
+    let links = pager::shown(links, &request);
+    let head = Head::new(place, organization, Tab::SetupLinks);
     let shown = LinksPage {
         frame: place.frame(Section::Organizations),
-        head: Head::new(place, organization, Tab::SetupLinks),
-        links,
+        pager: Pager::of(&links, &format!("{}/setup-links", head.path), &extra.query),
+        head,
+        links: links.data,
         created: extra.created,
         form: extra.form,
         now: app.clock.now(),
@@ -160,7 +171,7 @@ async fn create(
                 } => form.view().with_error("email", message),
                 error => form.view().refused(&["features"], error)?,
             };
-            Extra { status: StatusCode::UNPROCESSABLE_ENTITY, form, created: None }
+            Extra { status: StatusCode::UNPROCESSABLE_ENTITY, form, ..Extra::default() }
         }
     };
     show(&app, &place, &id, extra).await

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::StatusCode;
@@ -17,6 +17,7 @@ use crate::model::organization::{self, Organization};
 use crate::model::role::{self, Kind, NewRole, Role};
 use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
+use crate::web::pager::{self, Pager};
 use crate::web::refusal::Refusal;
 
 pub(super) fn routes() -> Router<App> {
@@ -32,7 +33,9 @@ pub(super) fn routes() -> Router<App> {
 struct RolesPage<'a> {
     frame: Frame<'a>,
     head: Head,
+    /// Some of them.
     roles: Vec<Role>,
+    pager: Pager,
     /// The form of the default role.
     default: View,
     /// What can be chosen in it.
@@ -69,17 +72,25 @@ async fn load<L: Level>(app: &App, place: &Place<L>, id: OrganizationId) -> Resu
     Ok(app.db.read(&place.caller, read).await?)
 }
 
-fn shown<L: Level>(place: &Place<L>, found: Found, status: StatusCode, form: View) -> Response {
+fn shown<L: Level>(
+    place: &Place<L>,
+    found: Found,
+    query: &str,
+    (status, form): (StatusCode, View),
+) -> Response {
     let default = match &found.environment_default {
         Some(name) => format!("As in the environment: {name}"),
         None => "As in the environment".to_owned(),
     };
     let mut choices = vec![(String::new(), default)];
     choices.extend(found.roles.iter().map(|role| (role.slug.clone(), role.name.clone())));
+    let (roles, _) = pager::cut(found.roles, query);
+    let head = Head::new(place, found.organization, Tab::Roles);
     let shown = RolesPage {
         frame: place.frame(Section::Organizations),
-        head: Head::new(place, found.organization, Tab::Roles),
-        roles: found.roles,
+        pager: Pager::of(&roles, &format!("{}/roles", head.path), query),
+        head,
+        roles: roles.data,
         default: View::of([("default_role", found.own_default.unwrap_or_default())]),
         choices,
         form,
@@ -93,9 +104,11 @@ async fn list(
     State(app): State<App>,
     Path((_, id)): Named,
     place: Place<Read>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let found = load(&app, &place, head::id(&id)?).await?;
-    Ok(shown(&place, found, StatusCode::OK, View::default()))
+    let query = query.unwrap_or_default();
+    Ok(shown(&place, found, &query, (StatusCode::OK, View::default())))
 }
 
 async fn create(
@@ -118,7 +131,7 @@ async fn create(
         Ok(_) => Ok(back(&place, &found.organization, "created")),
         Err(error) => {
             let view = form.view().refused(&["name", "slug", "description"], error)?;
-            Ok(shown(&place, found, StatusCode::UNPROCESSABLE_ENTITY, view))
+            Ok(shown(&place, found, "", (StatusCode::UNPROCESSABLE_ENTITY, view)))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use axum::routing::get;
 use http::StatusCode;
@@ -19,6 +19,7 @@ use crate::model::organization::{self, Organization};
 use crate::model::organization_domain::{OrganizationDomain, State as DomainState};
 use crate::web::form::View;
 use crate::web::page::page;
+use crate::web::pager::{self, Pager};
 use crate::web::refusal::Refusal;
 
 pub(super) fn routes() -> Router<App> {
@@ -33,6 +34,9 @@ struct ShowPage<'a> {
     connections: Vec<Connection>,
     /// The path of all connections of the environment.
     connections_path: String,
+    /// Some of its domains.
+    domains: Vec<OrganizationDomain>,
+    pager: Pager,
     /// The form that adds a domain.
     form: View,
 }
@@ -68,9 +72,11 @@ async fn show(
     State(app): State<App>,
     Path((_, id)): Path<(String, String)>,
     place: Place<Read>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let found = load(&app, &place.caller, &head::id(&id)?).await?;
-    Ok(shown(&place, found, StatusCode::OK, View::default()))
+    let query = query.unwrap_or_default();
+    Ok(shown(&place, found, &query, (StatusCode::OK, View::default())))
 }
 
 /// An organization and its connections.
@@ -94,14 +100,19 @@ pub(super) async fn load(
 pub(super) fn shown<L: Level>(
     place: &Place<L>,
     (organization, connections): Found,
-    status: StatusCode,
-    form: View,
+    query: &str,
+    (status, form): (StatusCode, View),
 ) -> Response {
+    let newest_first = organization.domains.iter().rev().cloned().collect();
+    let (domains, _) = pager::cut(newest_first, query);
+    let head = Head::new(place, organization, Tab::Overview);
     let shown = ShowPage {
         frame: place.frame(Section::Organizations),
-        head: Head::new(place, organization, Tab::Overview),
         connections,
         connections_path: place.path("/connections"),
+        pager: Pager::of(&domains, &head.path, query),
+        domains: domains.data,
+        head,
         form,
     };
     page(status, &shown)
