@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 
 use super::auth::ApiKey;
 use super::error::ApiError;
+use super::once::BarePost;
 use super::path::{Path, parse};
 use crate::app::App;
 use crate::base::Error;
@@ -196,9 +197,12 @@ struct SigningKeyObject {
 )]
 async fn rotate_signing_key(
     State(app): State<App>,
-    ApiKey(caller): ApiKey,
-) -> Result<(StatusCode, Json<SigningKeyObject>), ApiError> {
-    let key = keys::rotate(&app, &caller).await?;
-    let (id, signs_from) = (key.id, key.signs_from);
-    Ok((StatusCode::CREATED, Json(SigningKeyObject { object: "signing_key", id, signs_from })))
+    BarePost(once): BarePost,
+) -> Result<Response, ApiError> {
+    let rotated = keys::rotate(&app, once.caller()).await.map(|key| SigningKeyObject {
+        object: "signing_key",
+        id: key.id,
+        signs_from: key.signs_from,
+    });
+    once.keep(&app, StatusCode::CREATED, rotated).await
 }

@@ -22,7 +22,7 @@ pub enum ImportCommand {
         api_key_file: PathBuf,
         /// Where the API is.
         #[arg(long, value_name = "URL", default_value = "https://api.workos.com")]
-        base_url: Url,
+        api_url: Url,
         /// The client id of the environment, so that applications keep it.
         #[arg(long)]
         client_id: Option<String>,
@@ -52,10 +52,10 @@ pub enum ImportCommand {
 /// What the other service answers, or what is wrong with the file.
 pub async fn import(config: &Config, command: ImportCommand) -> Result<Value> {
     let (made, output) = match command {
-        ImportCommand::Workos { api_key_file, base_url, client_id, name, output } => {
+        ImportCommand::Workos { api_key_file, api_url, client_id, name, output } => {
             let api_key = Secret::new(read(&api_key_file)?.trim());
             let outbound = Outbound::new(&config.outbound).map_err(Error::internal)?;
-            let account = WorkOs { base_url, api_key, name, client_id };
+            let account = WorkOs { base_url: api_url, api_key, name, client_id };
             (import::from_workos(&outbound, &account).await?, output)
         }
         ImportCommand::Polis { file, output } => {

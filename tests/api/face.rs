@@ -110,6 +110,12 @@ both_engines! {
                 .split('/')
                 .map(|segment| if segment.starts_with('{') { "nonsense" } else { segment })
                 .collect();
+            // Keys that signatures are checked with are everybody's.
+            if template == "/sso/jwks/{client_id}" {
+                continue;
+            }
+            // Logging out speaks OAuth 2.0, whose error for this is 400.
+            let refused = if template == "/sso/logout/authorize" { 400 } else { 401 };
             for method in item.as_object().unwrap().keys() {
                 let request = Request::builder()
                     .method(method.to_uppercase().as_str())
@@ -117,7 +123,7 @@ both_engines! {
                     .header("idempotency-key", "k")
                     .body(Body::from("{"))
                     .unwrap();
-                assert_eq!(world.send(request).await.status, 401, "{method} {template}");
+                assert_eq!(world.send(request).await.status, refused, "{method} {template}");
                 asked += 1;
             }
         }

@@ -52,7 +52,7 @@ const FIRST_PLAN: &str = "\
 + domain acme.example                              environments[0].organizations[0].domains[0]
 + connection Acme Okta                             environments[0].organizations[0].connections[0]
 + group Engineering                                environments[0].organizations[0].connections[0].groups[0]
-5 to create, 2 to change, 0 to delete.
+6 to create, 2 to change, 0 to delete.
 ";
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn a_workos_account_is_read_applied_and_its_customers_sign_in() {
         "workos",
         "--api-key-file",
         "key",
-        "--base-url",
+        "--api-url",
         &base_url,
         "--client-id",
         client_id,

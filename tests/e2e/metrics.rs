@@ -129,6 +129,6 @@ async fn a_failed_login_is_counted_with_its_code_and_its_owner() {
     browser.get(&Url::parse(&back).unwrap()).await;
     let url = Url::parse(&format!("http://{listen}/metrics")).unwrap();
     let text = Request::get(&url).send().await.text();
-    let labels = [("outcome", "failed"), ("code", "nonce_mismatch"), ("owner", "customer_it")];
+    let labels = [("outcome", "failed"), ("code", "id_token_nonce"), ("owner", "customer_it")];
     assert_eq!(value(&text, "vestibule_logins_total", &labels), 1.0);
 }

@@ -163,7 +163,7 @@ async fn sto_07_a_migration_killed_after_any_statement_has_not_happened_on_postg
     let folder = Folder::new();
     migrate(folder.path(), &server.url("reference"), &[]).await.json();
     let expected = schema(&server.connect("reference").await).await;
-    let (mut after, mut killed) = (1, 0);
+    let (mut after, mut killed) = (1_i64, 0);
     loop {
         let name = format!("held_{after}");
         // Whoever was connected to it last may not be gone yet.

@@ -86,7 +86,7 @@ async fn sec_12_a_support_bundle_holds_numbers_and_no_datum_of_anybody() {
     assert_eq!(count("rows", "organizations"), 2);
     assert_eq!(count("rows", "profiles"), 1);
     assert_eq!(count("logins_of_seven_days", "success"), 1);
-    assert_eq!(count("logins_of_seven_days", "failed nonce_mismatch"), 1);
+    assert_eq!(count("logins_of_seven_days", "failed id_token_nonce"), 1);
     let migrations = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap();
     assert_eq!(installation["migrations"].as_array().unwrap().len(), migrations.count());
     assert_eq!(installation["connections"].as_array().unwrap().len(), 2);

@@ -178,7 +178,7 @@ async fn sec_01_a_failed_login_ends_its_trace_with_its_code_and_a_dead_collector
     let (_, login) = spans.iter().find(|(_, span)| span["name"] == "login").unwrap();
     assert_eq!(login["status"]["code"], 2, "{login}");
     let code =
-        json!({ "key": "vestibule.failure_code", "value": { "stringValue": "nonce_mismatch" } });
+        json!({ "key": "vestibule.failure_code", "value": { "stringValue": "id_token_nonce" } });
     assert!(login["attributes"].as_array().unwrap().contains(&code), "{login}");
     assert_names_nothing(&collector, &set);
 

@@ -69,8 +69,9 @@ both_engines! {
         assert!(second.app.db.read(&caller, default).await.unwrap().is_some());
 
         let departure = format!(
-            "{base_url}/sso/authorize?client_id={}&response_type=code&connection={connection}",
-            seeded.client_id
+            "{base_url}/sso/authorize?client_id={}&response_type=code&connection={connection}\
+             &redirect_uri={}",
+            seeded.client_id, world.demo.redirect_uri
         );
         let mut browser = Browser::default();
         let departed = browser.get(&departure.parse().unwrap()).await;
