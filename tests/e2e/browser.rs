@@ -86,6 +86,11 @@ async fn the_guides_are_gone_through_with_the_keyboard_alone() {
 }
 
 #[tokio::test]
+async fn a_client_secret_is_rotated_while_people_sign_in() {
+    drive_world("rotation").await;
+}
+
+#[tokio::test]
 async fn prt_01_02_04_06_links_that_are_over_say_so_and_nothing_else() {
     drive_world("links").await;
 }

@@ -4,6 +4,7 @@ use serde_json::json;
 use url::Url;
 use vestibule::base::failure::FailureCode;
 use vestibule::sandbox::okta::{Fault, TenantFault};
+use vestibule::setup;
 use vestibule::sso::sweep;
 
 use super::expect::{ADA, AUTHORIZE, assert_page, values};
@@ -320,6 +321,25 @@ both_engines! {
         assert_eq!((world.last_failure().await.as_str(), world.token_requests()), ("iss_missing", 0));
         world.faults(&[Fault::IssParameter]);
         assert!(world.sign_ada_in().await.param("code").is_some());
+    }
+
+    async fn logins_under_way_survive_the_rotation_of_a_secret(world: World) {
+        let (tenant, client_id) = (&world.demo.tenant, &world.demo.credentials.client_id);
+        let old = world.demo.credentials.client_secret.expose().to_owned();
+        let new = tenant.add_secret(client_id).unwrap();
+        let (mut browser, callback) = arrived(&world).await;
+        // As the form of the dashboard sends it: all fields, though one alone is new.
+        world.change_connection(json!({ "oidc": {
+            "client_id": client_id, "next_client_secret": new.expose() } })).await;
+        let added = browser.get(&callback).await;
+        assert!(added.param("code").is_some(), "{}", added.text());
+
+        let (mut browser, callback) = arrived(&world).await;
+        tenant.deactivate_secret(client_id, &old).unwrap();
+        let (app, id) = (world.app(), world.demo.seeded.connection_id.as_str());
+        setup::promote_next_client_secret(app, &world.caller(), id).await.unwrap();
+        let promoted = browser.get(&callback).await;
+        assert!(promoted.param("code").is_some(), "{}", promoted.text());
     }
 
     async fn mix_09_10_a_connection_that_changed_during_the_login_ends_it(world: World) {

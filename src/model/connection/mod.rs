@@ -16,7 +16,7 @@ use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
 use crate::db::Tx;
 use crate::seal::{Place, Sealer};
-use crate::upstream::Settings;
+use crate::upstream::{Settings, oidc};
 
 /// A connection.
 #[derive(Clone, Debug)]
@@ -297,7 +297,9 @@ pub async fn change(tx: &mut Tx, id: &str, sealer: &Sealer, change: Change) -> R
         Some(None) => Some(None),
         Some(Some(text)) => Some(Some(seal("next_client_secret", &text)?)),
     };
-    if change.settings.is_some() || secret.is_some() || next.is_some() {
+    // A next secret is tried besides the present one, so logins in progress may go on.
+    let is_other = |settings| !speaks_alike(connection.settings.as_ref(), settings);
+    if secret.is_some() || change.settings.as_ref().is_some_and(is_other) {
         connection.version += 1;
     }
     let secrets =
@@ -326,6 +328,14 @@ pub async fn change(tx: &mut Tx, id: &str, sealer: &Sealer, change: Change) -> R
     store(tx, connection).await
 }
 
+/// Whether logins are made in the same way by both: when the secret ends is a note.
+fn speaks_alike(known: Option<&Settings>, new: &Settings) -> bool {
+    let Some(Settings::Oidc(known)) = known else { return false };
+    let Settings::Oidc(new) = new;
+    let ends = new.client_secret_expires_at;
+    *new == oidc::Settings { client_secret_expires_at: ends, ..known.clone() }
+}
+
 /// What the audit trail shows of a connection: no secret.
 fn described(connection: &Connection) -> serde_json::Value {
     json!({
@@ -335,7 +345,8 @@ fn described(connection: &Connection) -> serde_json::Value {
     })
 }
 
-/// Makes the next client secret the present one, which is forgotten: the end of a rotation.
+/// Makes the next client secret the present one, which is forgotten: the end of a rotation. Logins in
+/// progress go on: they use the secrets that there are when they need one.
 ///
 /// # Errors
 ///
@@ -358,7 +369,6 @@ pub async fn promote_next_client_secret(
         // What was known of the old secret says nothing of the new one.
         settings.client_secret_expires_at = None;
     }
-    connection.version += 1;
     audit::record(tx, "connection.client_secret_promoted", id, json!({})).await?;
     store(tx, connection).await
 }
