@@ -343,7 +343,11 @@ fn by_id(route: &str) -> &'static str {
         ("/redirects/", "SELECT id FROM redirect_uris LIMIT 1"),
         ("/events/", "SELECT id FROM events ORDER BY id DESC LIMIT 1"),
         ("/team/", "SELECT id FROM administrators ORDER BY id LIMIT 1"),
-        ("/passkeys/", "SELECT id FROM administrator_passkeys ORDER BY id DESC LIMIT 1"),
+        (
+            "/passkeys/",
+            "SELECT id FROM administrator_passkeys
+             WHERE administrator_id = (SELECT max(id) FROM administrators) LIMIT 1",
+        ),
     ];
     let found = tables.iter().find(|(part, _)| route.contains(part));
     found.unwrap_or_else(|| panic!("{route}: whose id? See benches/pages/addresses.rs")).1

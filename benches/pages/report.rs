@@ -33,7 +33,8 @@ impl Line {
         if self.all_bytes > MOST_BYTES && !self.address.is_api {
             marks.push_str(" LARGE");
         }
-        if !matches!(self.status, 200 | 303) {
+        // Passkeys need a host with a name, and the link of the first administrator is over.
+        if !matches!(self.status, 200 | 303 | 404) {
             marks.push_str(&format!(" {}", self.status));
         }
         marks

@@ -141,7 +141,7 @@ pub struct Overview {
 
 /// Some logins: how they ended, or why they failed, or both; an empty word says nothing.
 struct Count {
-    /// The hour in which they began, or one of the same bucket.
+    /// The hour in which they began, or where that is not told, the first.
     hour: i64,
     status: String,
     failure_code: String,
@@ -165,7 +165,7 @@ pub async fn read(tx: &mut Tx, range: Range) -> Result<Overview> {
     let begin = end - length_total;
     let known = table::find(tx).await?;
     let counted_until = known.as_ref().map_or(0, |known| known.counted_until);
-    let mut counts = table::counts(tx, begin, length).await?;
+    let mut counts = table::counts(tx, begin).await?;
     counts.extend(table::live(tx, begin.max(counted_until), &first_id).await?);
     let mut buckets: Vec<Bucket> = (0_i64..)
         .take(number)

@@ -101,16 +101,15 @@ pub(super) async fn count_hour(
     .map(drop)
 }
 
-/// What was counted since `from`, in spans of so many milliseconds: how the logins of each ended, and
-/// why those of all failed. Added up in SQL, because a quarter has many rows.
-pub(super) async fn counts(tx: &mut Tx, from: i64, span_ms: i64) -> Result<Vec<Count>> {
+/// What was counted since `from`: how the logins of each hour ended, and why those of all failed. Added
+/// up in SQL, because a quarter has many rows; the hours in the order of the key, so without sorting.
+pub(super) async fn counts(tx: &mut Tx, from: i64) -> Result<Vec<Count>> {
     let environment_id = tx.environment_id();
     let mut rows = tx
         .fetch_all(
-            "SELECT hour - (hour - $2) % $3, status, '', CAST(sum(count) AS BIGINT)
-             FROM login_counts WHERE environment_id = $1 AND hour >= $2
-             GROUP BY hour - (hour - $2) % $3, status",
-            &[(&environment_id).into(), from.into(), span_ms.into()],
+            "SELECT hour, status, '', CAST(sum(count) AS BIGINT) FROM login_counts
+             WHERE environment_id = $1 AND hour >= $2 GROUP BY hour, status",
+            &[(&environment_id).into(), from.into()],
         )
         .await?;
     rows.extend(
