@@ -221,7 +221,10 @@ async fn verify_domains(app: &App) {
 
 /// Tells other nodes what was counted towards the rate limits. The embedded database has one node.
 async fn exchange_counts(app: &App) {
-    while matches!(app.config.database, Database::Postgres(_)) {
+    if matches!(app.config.database, Database::Sqlite(_)) {
+        return;
+    }
+    loop {
         tokio::time::sleep(EXCHANGE_EVERY).await;
         let _ = limits::exchange(app).await.map_err(log);
     }

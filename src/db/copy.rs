@@ -177,6 +177,7 @@ fn check(path: &Path) -> Result<()> {
         None => String::new(),
     };
     if verdict != "ok" {
+        let verdict = verdict.lines().collect::<Vec<_>>().join(" ");
         return Err(Error::internal(format!("the file is damaged: {verdict}")));
     }
     if connection.fetch("SELECT 1 FROM pragma_foreign_key_check", &[], 1)?.is_empty() {

@@ -5,7 +5,7 @@
 //! A note in the target, which goes last, keeps nodes from starting on half a copy.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::sync::mpsc;
 
@@ -195,7 +195,7 @@ fn describe(source: &mut Connection, name: &str) -> Result<(Table, BTreeSet<Stri
 type Portion = (usize, Vec<Vec<Cell>>);
 
 /// Reads all tables within one snapshot. Ends early if nobody listens any more.
-fn read(path: &PathBuf, tables: &[Table], portions: &mpsc::Sender<Portion>) -> Result<()> {
+fn read(path: &Path, tables: &[Table], portions: &mpsc::Sender<Portion>) -> Result<()> {
     let mut source = Connection::snapshot(path)?;
     for (i, table) in tables.iter().enumerate() {
         for condition in table.passes() {

@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
-use vestibule::api;
 use vestibule::base::Caller;
 use vestibule::sso::sweep;
 
-use super::world::{Answer, World};
+use super::world::{self, Answer, World};
 use crate::support::both_engines;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -217,7 +216,7 @@ both_engines! {
         // The second node has nothing in common with the first but the database.
         let mut second = world.app.clone();
         second.db = world.database.open(world.clock.clone()).await;
-        let nodes = [world.router.clone(), api::router(second)];
+        let nodes = [world.router.clone(), world::router(second)];
         for round in 0..10 {
             let body = json!({ "name": format!("Round {round}") });
             let key = format!("round {round}");

@@ -13,9 +13,9 @@ use vestibule::base::Caller;
 use vestibule::base::secret::Secret;
 use vestibule::config;
 use vestibule::model::setup_link;
-use vestibule::{api, limits, server};
+use vestibule::{limits, server};
 
-use super::world::{Answer, World};
+use super::world::{self, Answer, World};
 use crate::support::both_engines;
 
 const HERE: &str = "203.0.113.7";
@@ -150,7 +150,7 @@ both_engines! {
 
     async fn one_api_key_that_is_used_too_often_waits_and_no_other_does(world: World) {
         let app = limited(&world, |limits| limits.api_key_per_minute = 4);
-        let router = api::router(app);
+        let router = world::router(app);
         let other = world.other_key().await;
         let get = async |key: &str| {
             ask(&world, &router, "127.0.0.1", ("/events", &format!("Bearer {key}"), "*/*")).await
@@ -203,7 +203,7 @@ both_engines! {
     async fn nodes_hold_a_limit_together(world: World) {
         let node = || limited(&world, |limits| limits.api_key_per_minute = 100);
         let nodes = [node(), node(), node()];
-        let routers = nodes.clone().map(api::router);
+        let routers = nodes.clone().map(world::router);
         let bearer = format!("Bearer {}", world.key);
         let mut admitted = 0;
         // 300 requests, evenly spread; every 30 of them the nodes tell each other.

@@ -27,6 +27,11 @@ use vestibule::web::request_id;
 use crate::support::dns::DnsServer;
 use crate::support::{Fixture, TestDb};
 
+/// The REST API as the server has it: each request has a name.
+pub fn router(app: App) -> Router {
+    vestibule::api::router(app.clone()).layer(from_fn_with_state(app, request_id::observe))
+}
+
 /// A server with one environment and its key.
 pub struct World {
     pub app: App,
@@ -77,8 +82,7 @@ impl Fixture for World {
             doctor_rate: Arc::new(Limiter::new("doctor", 20)),
             stopping: Arc::default(),
         };
-        let router = vestibule::api::router(app.clone())
-            .layer(from_fn_with_state(app.clone(), request_id::observe));
+        let router = router(app.clone());
         let key = new_environment(&app, Kind::Sandbox).await;
         Self { app, router, clock, key, database }
     }
@@ -94,7 +98,7 @@ impl World {
     /// The same server, which asks this one for TXT records.
     pub fn asking(mut self, server: &DnsServer) -> Self {
         self.app.dns = Dns::new(&[server.address()], std::time::Duration::from_secs(3));
-        self.router = vestibule::api::router(self.app.clone());
+        self.router = router(self.app.clone());
         self
     }
 

@@ -264,7 +264,9 @@ fn use_up_the_log(path: &Path) {
     // Or it would write the log back into the database, and begin it anew.
     connection.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
     for _ in 0..100_000 {
-        let sql = "UPDATE installation SET value = value WHERE name = 'sealing_key_check'";
+        // Another value each time: what does not change a page is not written.
+        let sql = "INSERT INTO installation (name, value) VALUES ('filler', randomblob(64))
+                   ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         if let Err(error) = connection.execute(sql, []) {
             let code = error.sqlite_error_code();
             assert_eq!(code, Some(rusqlite::ErrorCode::DiskFull), "{error}");
