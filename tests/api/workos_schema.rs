@@ -41,7 +41,12 @@ pub fn check(method: &Method, path: &str, status: u16, text: &str) {
         assert!(text.is_empty(), "{method} {path} {status}: WorkOS answers without a body");
         return;
     }
-    let body: Value = serde_json::from_str(text).expect("an answer is JSON");
+    let mut body: Value = serde_json::from_str(text).expect("an answer is JSON");
+    if path == "/events"
+        && let Some(events) = body["data"].as_array_mut()
+    {
+        events.retain(|event| !OURS.iter().any(|name| event["event"] == *name));
+    }
     if status >= 400 {
         return check_error(schema, &body);
     }
@@ -49,6 +54,9 @@ pub fn check(method: &Method, path: &str, status: u16, text: &str) {
         panic!("{method} {path} {status}: {problem}\nin {body:#}");
     }
 }
+
+/// Events that WorkOS does not have: who asks for them by name gets them.
+const OURS: &[&str] = &["profile.logged_out", "webhook_endpoint.disabled"];
 
 /// An error has what clients read. Its `code` need not be one of WorkOS's: we refuse more.
 fn check_error(schema: &Value, body: &Value) {
