@@ -161,7 +161,13 @@ impl Calls {
         let token = token["access_token"].as_str().expect("a token");
         let url = self.world.url("/sso/profile");
         let answer = Request::get(&url).bearer(token).send().await;
-        self.note("GET", "/sso/profile", "/sso/profile", &answer);
+        let profile = self.note("GET", "/sso/profile", "/sso/profile", &answer);
+        let wanted = json!({ "profile_id": profile["id"] });
+        let logout = self.call("POST /sso/logout/authorize", &[], Some(wanted)).await;
+        let url = logout["logout_url"].as_str().expect("a URL").parse().expect("a URL");
+        let answer = self.world.browser().get(&url).await;
+        assert_eq!(answer.status, 302, "{}", answer.text());
+        self.note("GET", "/sso/logout", "/sso/logout", &answer);
     }
 
     async fn organizations(&mut self) -> String {

@@ -339,6 +339,37 @@ both_engines! {
         assert!(it.get("/setup/home").await.text().contains("The setup is finished"));
     }
 
+    async fn prt_07_no_secret_can_be_read_back(world: World) {
+        let (token, organization) = world.token().await;
+        let mut it = world.visitor();
+        it.begin(&token).await;
+        let connection = it.choose_okta().await;
+        let app = world.app_for(&it.redirect_uri(&connection).await);
+        let secrets = [app.client_secret.expose(), "the-next-secret-of-the-test"];
+        let entered = it.enter(&connection, (&app.client_id, secrets[0])).await;
+        let fields = [("next_client_secret", secrets[1])];
+        let next = it.submit(&connection, &format!("{connection}/secret"), &fields).await;
+        assert_eq!((entered.status.as_u16(), next.status.as_u16()), (200, 303));
+        let wrong = [("client_id", ""), ("client_secret", secrets[1])];
+        let details = format!("{connection}/steps/details");
+        let refused = it.submit(&details, &details, &wrong).await;
+        let report = it.submit(&connection, &format!("{connection}/check"), &[]).await;
+        let mut pages = vec![entered, refused, report];
+        for step in ["create", "configure", "details", "test", "groups", "roles"] {
+            pages.push(it.get(&format!("{connection}/steps/{step}")).await);
+        }
+        for path in ["/setup/home", "/setup/domains", &connection] {
+            pages.push(it.get(path).await);
+        }
+        let id = connection.rsplit_once('/').unwrap().1;
+        pages.push(world.api("GET", &format!("/connections/{id}"), None).await);
+        pages.push(world.api("GET", &format!("/events?organization_id={organization}"), None).await);
+        for page in pages {
+            let text = page.text();
+            assert!(secrets.iter().all(|secret| !text.contains(secret)), "{text}");
+        }
+    }
+
     async fn prt_08_a_form_that_is_not_of_the_portal_changes_nothing(world: World) {
         let (token, _) = world.token().await;
         let mut it = world.visitor();
