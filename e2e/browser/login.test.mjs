@@ -46,7 +46,7 @@ test('a person signs in with the keyboard alone', async (visitor) => {
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   // The first field has the focus when the page opens.
-  await page.getByLabel('Username').waitFor();
+  await page.locator('input:focus').waitFor();
   await page.keyboard.type('ada@acme.example');
   await page.keyboard.press('Tab');
   await page.keyboard.type('ada-in-the-sandbox');
