@@ -235,8 +235,8 @@ pub(super) fn expiry(case: &Case<'_>) -> Finding {
             case.problem(Problem::SecretExpiresSoon).compared("30 days or more", end.to_string())
         }
         Some(end) => Finding::ok(check, format!("valid until {end}")),
-        None if case.settings.kind == Kind::OktaOidc => {
-            Finding::ok(check, "Okta's client secrets do not expire")
+        None if !case.settings.kind.client_secrets_end() => {
+            Finding::ok(check, "this provider's client secrets do not expire")
         }
         None => Finding::cannot_tell(check, "nobody has entered when the secret expires"),
     }

@@ -85,7 +85,7 @@ impl ConnectionPage<'_> {
 
     /// Whether the provider's client secrets end some day.
     fn secrets_end(&self) -> bool {
-        self.connection.connection_type.oidc_kind() != Some(OidcKind::OktaOidc)
+        self.connection.connection_type.oidc_kind().is_some_and(OidcKind::client_secrets_end)
     }
 
     fn is_live(&self) -> bool {
@@ -110,11 +110,10 @@ async fn show(
     guest: Guest,
 ) -> Result<Response, Refusal> {
     let connection = guest.connection(&app, &id, None).await?;
-    let form = configuration(&connection);
-    render(&app, &guest, connection, (StatusCode::OK, None, form)).await
+    render(&app, &guest, connection, (StatusCode::OK, None, View::default())).await
 }
 
-/// The values of the forms as they are stored.
+/// The values of the forms as they are stored: what was not typed is shown so.
 fn configuration(connection: &Connection) -> View {
     match &connection.settings {
         Some(Settings::Oidc(settings)) => View::of([(
@@ -132,6 +131,7 @@ async fn render(
     (status, report, form): (StatusCode, Option<Report>, View),
 ) -> Result<Response, Refusal> {
     let guide = Guide::of(connection.connection_type).ok_or_else(Refusal::not_found)?;
+    let form = form.over(configuration(&connection));
     let filter = Filter { connection_id: Some(connection.id.clone()), ..Filter::default() };
     let request = PageRequest { limit: SHOWN, ..PageRequest::default() };
     let read = async move |tx: &mut Tx| sso_session::list(tx, &filter, &request).await;
@@ -192,11 +192,13 @@ async fn check(
     _form: Form,
 ) -> Result<Response, Refusal> {
     let connection = guest.connection(&app, &id, None).await?;
-    let form = configuration(&connection);
     match doctor::run(&app, &guest.caller, connection.id.as_str()).await {
-        Ok(report) => render(&app, &guest, connection, (StatusCode::OK, Some(report), form)).await,
+        Ok(report) => {
+            let shown = (StatusCode::OK, Some(report), View::default());
+            render(&app, &guest, connection, shown).await
+        }
         Err(error @ Error::RateLimited { .. }) => {
-            let form = form.with_general(error.to_string());
+            let form = View::default().with_general(error.to_string());
             render(&app, &guest, connection, (StatusCode::TOO_MANY_REQUESTS, None, form)).await
         }
         Err(error) => Err(error.into()),
@@ -211,18 +213,30 @@ async fn last_day(
     form: Form,
 ) -> Result<Response, Refusal> {
     let connection = guest.connection(&app, &id, None).await?;
-    let saved = match Oidc::default().with_last_day(form.text("client_secret_expires_at")) {
+    let oidc = Oidc::default().with_last_day(form.text("client_secret_expires_at"));
+    store(&app, &guest, connection, (oidc, &form, "client_secret_expires_at")).await
+}
+
+/// Stores what was entered in one field, if it is sound.
+async fn store(
+    app: &App,
+    guest: &Guest,
+    connection: Connection,
+    (oidc, form, field): (Result<Oidc, Error>, &Form, &str),
+) -> Result<Response, Refusal> {
+    let id = connection.id.as_str();
+    let saved = match oidc {
         Ok(oidc) => {
             let change = Change { oidc: Some(oidc), ..Change::default() };
-            setup::update(&app, &guest.caller, connection.id.as_str(), change).await
+            setup::update(app, &guest.caller, id, change).await
         }
         Err(error) => Err(error),
     };
     match saved {
         Ok(_) => Ok(see_other(&format!("/setup/connections/{id}?notice=saved"))),
         Err(error) => {
-            let view = form.view().refused(&["client_secret_expires_at"], error)?;
-            render(&app, &guest, connection, refused(view)).await
+            let view = form.view().refused(&[field], error)?;
+            render(app, guest, connection, refused(view)).await
         }
     }
 }
@@ -241,14 +255,7 @@ async fn rotate(
         return render(&app, &guest, connection, refused(view)).await;
     }
     let oidc = Oidc { next_client_secret: Some(Some(Secret::new(secret))), ..Oidc::default() };
-    let change = Change { oidc: Some(oidc), ..Change::default() };
-    match setup::update(&app, &guest.caller, connection.id.as_str(), change).await {
-        Ok(_) => Ok(see_other(&format!("/setup/connections/{id}?notice=saved"))),
-        Err(error) => {
-            let view = form.view().refused(&["next_client_secret"], error)?;
-            render(&app, &guest, connection, refused(view)).await
-        }
-    }
+    store(&app, &guest, connection, (Ok(oidc), &form, "next_client_secret")).await
 }
 
 async fn promote(

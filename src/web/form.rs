@@ -140,6 +140,15 @@ impl View {
         field.map_or("", |(_, value)| value.as_str())
     }
 
+    /// With the values of another where a field has none here: what was typed over what is stored.
+    #[must_use]
+    pub fn over(mut self, stored: Self) -> Self {
+        let is_new = |name: &String| !self.values.iter().any(|(known, _)| known == name);
+        let missing: Vec<_> = stored.values.into_iter().filter(|(name, _)| is_new(name)).collect();
+        self.values.extend(missing);
+        self
+    }
+
     /// Whether a field has this value, or one of its fields has.
     pub fn is(&self, name: &str, value: &str) -> bool {
         self.values.iter().any(|(known, it)| known == name && it == value)

@@ -91,6 +91,46 @@ both_engines! {
         assert!(page.contains(">Active<"));
     }
 
+    async fn the_last_day_of_a_secret_is_kept_for_that_secret_alone(world: World) {
+        let mut desk = world.desk(Role::Developer).await;
+        let organization = desk.path(&format!("/organizations/{}", world.demo.seeded.organization_id));
+        let new = format!("{organization}/connections/new");
+        let action = format!("{organization}/connections");
+        let fields = [("connection_type", "GenericOIDC"), ("name", "Generic")];
+        let created = desk.submit(&new, &action, &fields).await;
+        assert_eq!(created.status, 303, "{}", created.text());
+        let connection = desk.path(&format!("/connections/{}", last(&created.location())));
+        let endpoint = world.demo.tenant.discovery_endpoint(Server::Org);
+        let save = async |desk: &mut Desk<'_>, secret: &str, day: &str| {
+            let fields = [
+                ("client_id", "0oa1"),
+                ("client_secret", secret),
+                ("client_secret_expires_at", day),
+                ("discovery_endpoint", endpoint.as_str()),
+            ];
+            desk.submit(&connection, &connection, &fields).await
+        };
+        let refused = save(&mut desk, "one", "2031-02-30").await;
+        assert_eq!(refused.status, 422);
+        let page = refused.text();
+        assert!(page.contains("id=\"error-client_secret_expires_at\""), "{page}");
+        assert!(page.contains("value=\"2031-02-30\""), "what was typed is kept");
+        let shown = |page: &str| page.contains("value=\"2031-02-28\"");
+        save(&mut desk, "one", "2031-02-28").await;
+        assert!(shown(&desk.get(&connection).await.text()));
+        save(&mut desk, "", "2031-02-28").await;
+        assert!(shown(&desk.get(&connection).await.text()));
+        // The day that the form still had is the old secret's.
+        save(&mut desk, "two", "2031-02-28").await;
+        assert!(!shown(&desk.get(&connection).await.text()));
+        save(&mut desk, "", "2031-02-28").await;
+        save(&mut desk, "", "").await;
+        assert!(!shown(&desk.get(&connection).await.text()));
+        // Okta's secrets do not end, so its form does not ask.
+        let okta = desk.path(&format!("/connections/{}", world.demo.seeded.connection_id));
+        assert!(!desk.get(&okta).await.text().contains("client_secret_expires_at"));
+    }
+
     async fn a_test_sign_in_shows_claims_profile_and_rules_or_what_failed(world: World) {
         let mut desk = world.desk(Role::Support).await;
         let connection = desk.path(&format!("/connections/{}", world.demo.seeded.connection_id));

@@ -531,6 +531,10 @@ both_engines! {
         assert!(refused.text().contains("id=\"error-client_secret_expires_at\""));
         assert_eq!(it.submit(&connection, &day, &[(name, "2020-02-29")]).await.status, 303);
         assert!(it.get(&connection).await.text().contains("29 Feb 2020"));
+        // A refusal of the other form takes nothing away.
+        let other = it.submit(&connection, &format!("{connection}/secret"), &[]).await;
+        assert_eq!(other.status, 422);
+        assert!(other.text().contains("value=\"2020-02-29\""), "{}", other.text());
         let report = it.submit(&connection, &check, &[]).await.text();
         assert!(report.contains("2020-02-29T00:00:00"), "{report}");
     }

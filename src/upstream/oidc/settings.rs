@@ -57,6 +57,14 @@ pub enum Kind {
     GoogleOidc,
 }
 
+impl Kind {
+    /// Whether client secrets may end by themselves one day. Okta's do not: they are good until
+    /// somebody deactivates them. Of all others it is not known.
+    pub const fn client_secrets_end(self) -> bool {
+        !matches!(self, Self::OktaOidc)
+    }
+}
+
 /// How we prove to the token endpoint who we are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

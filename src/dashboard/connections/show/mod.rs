@@ -72,7 +72,7 @@ impl ShowPage<'_> {
 
     /// Whether the provider's client secrets end some day.
     fn secrets_end(&self) -> bool {
-        self.head.connection.connection_type.oidc_kind() != Some(Kind::OktaOidc)
+        self.head.connection.connection_type.oidc_kind().is_some_and(Kind::client_secrets_end)
     }
 
     fn incomplete_groups(&self) -> &'static str {
