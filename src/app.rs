@@ -1,5 +1,6 @@
 //! The handles that flows and faces work with, and how they are opened.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,9 +77,28 @@ impl Limits {
     }
 }
 
-/// Everything that outlives a request. A clone is another handle to the same.
+/// Everything that outlives a request. A clone is another handle to the same, and costs next to
+/// nothing: each request makes a few.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl From<Parts> for App {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+/// What an [`App`] is made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
     /// The effective settings.
     pub config: Arc<Config>,
     /// The database.
@@ -119,7 +139,7 @@ impl App {
         db.write(&nobody, async move |tx| installation::check_keys(tx, &check).await).await?;
         let dns = Dns::new(&config.dns_resolver, dns::DEADLINE);
         let limits = Limits::new(&config.limits);
-        Ok(Self {
+        Ok(Self::from(Parts {
             config: Arc::new(config),
             db,
             upstream: Upstream::new(outbound, clock.clone()),
@@ -129,7 +149,7 @@ impl App {
             limits: Arc::new(limits),
             doctor_rate: Arc::new(Limiter::new("doctor", DOCTOR_PER_MINUTE)),
             stopping: Arc::default(),
-        })
+        }))
     }
 
     /// A URL of ours; `path` begins with a slash. Only the configured base URL counts: what a

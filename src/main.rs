@@ -24,6 +24,10 @@ use vestibule::model::{api_key, environment};
 use vestibule::upkeep::traces::Export;
 use vestibule::{demo, server};
 
+/// A login makes some thousand small allocations, on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What ended the program, for its last line.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

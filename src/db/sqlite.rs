@@ -22,15 +22,27 @@ use crate::telemetry::{Kind, metrics};
 
 /// How many units one commit may carry.
 const MAX_BATCH: usize = 256;
+/// How long the writer waits for more units where several came together the last time. One more in a
+/// commit costs a third of a commit of its own; whoever is alone never waits.
+const GATHER: Duration = Duration::from_micros(500);
+/// What units are told that SQLite undid with another's.
+const GIVEN_UP: &str = "the database gave the transaction up";
 /// How many connections read at once: reads take microseconds, so few are enough.
 const READERS: usize = 4;
+/// How much of the database the writer keeps in memory: 8 MiB, as SQLite writes it. What the logins of
+/// the last minutes changed is in there. (The readers' caches are emptied by each commit.)
+const WRITER_CACHE_KIB: i64 = -8 * 1024;
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 256;
 /// How long a connection waits for another process's lock, such as an online backup's.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How large the log may be before the writer insists on emptying it. Normally SQLite empties it
-/// at 4 MB, but not while somebody reads, and under load somebody always does.
+/// at 16 MB, but not while somebody reads, and under load somebody always does.
 const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
+/// After how many pages in the log it is written back into the database: 16 MB. Most pages of a login
+/// are those of the logins before it; the longer the log, the more often one of them is written in
+/// it before it has to be written where it belongs.
+const LOG_PAGES: i64 = 4096;
 /// After how many commits the writer looks at the size of the log.
 const LOG_CHECK: u32 = 256;
 /// How long the writer waits for readers to let go of the log. Ours take microseconds; somebody
@@ -141,10 +153,15 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
+        let mut in_company = false;
         while let Some(first) = self.waiting.blocking_recv() {
+            if in_company {
+                std::thread::sleep(GATHER);
+            }
             let mut batch = Vec::new();
             let outcome = self.commit_batch(first, &mut batch);
             metrics().committed(batch.len());
+            in_company = batch.len() > 1;
             for mut work in batch {
                 if let Err(error) = &outcome {
                     // Also those that failed by themselves: what they saw of the units before
@@ -165,32 +182,80 @@ impl Writer {
 
     /// Runs the first unit and all that wait behind it in one transaction. What was run stands in
     /// `batch` afterwards, whether it could be committed or not.
+    ///
+    /// Nearly all units go well, so at first none has a savepoint: those are dear, because SQLite then
+    /// copies every page before it is changed. If one fails that is not alone, all are run again, each
+    /// so that it can be undone by itself.
     fn commit_batch(&mut self, first: Box<dyn Work>, batch: &mut Vec<Box<dyn Work>>) -> Result<()> {
-        let mut next = Some(first);
+        batch.push(first);
         let outcome = self.control("BEGIN IMMEDIATE").and_then(|()| {
-            while let Some(mut work) = next.take() {
-                let undone = self.run_unit(&mut *work, batch.is_empty());
-                batch.push(work);
-                undone?;
-                if batch.len() < MAX_BATCH {
-                    next = self.waiting.try_recv().ok();
+            if !self.run_all(batch)? {
+                self.control("ROLLBACK")?;
+                self.control("BEGIN IMMEDIATE")?;
+                for (i, work) in batch.iter_mut().enumerate() {
+                    self.run_apart(&mut **work, i == 0)?;
                 }
             }
             self.control("COMMIT")
         });
-        batch.extend(next);
         if outcome.is_err() && self.is_in_transaction() {
             let _ = self.control("ROLLBACK");
         }
         outcome
     }
 
+    /// Runs the unit that stands in `batch` and those that wait behind it; whether all may be kept.
+    fn run_all(&mut self, batch: &mut Vec<Box<dyn Work>>) -> Result<bool> {
+        let mut done = 0;
+        while let Some(work) = batch.get_mut(done) {
+            let keep = self.run_unit(&mut **work)?;
+            match (keep, self.is_in_transaction()) {
+                (true, true) => {}
+                // After some errors (a full disk, say) SQLite undoes all by itself.
+                (true, false) => return Err(Error::unavailable(GIVEN_UP)),
+                (false, false) if done > 0 => return Err(Error::unavailable(GIVEN_UP)),
+                (false, false) => self.control("BEGIN IMMEDIATE")?,
+                // It was alone until now: with the transaction, nobody else's changes end.
+                (false, true) if done == 0 => {
+                    self.control("ROLLBACK")?;
+                    self.control("BEGIN IMMEDIATE")?;
+                }
+                (false, true) => return Ok(false),
+            }
+            done += 1;
+            if done < MAX_BATCH {
+                batch.extend(self.waiting.try_recv());
+            }
+        }
+        Ok(true)
+    }
+
     /// Runs one unit so that, if it fails, its changes are undone and nobody else's. The first of a
     /// group needs no savepoint: what it has to undo is the whole transaction so far.
-    fn run_unit(&mut self, work: &mut dyn Work, first: bool) -> Result<()> {
+    fn run_apart(&mut self, work: &mut dyn Work, first: bool) -> Result<()> {
         if !first {
             self.control("SAVEPOINT unit")?;
         }
+        let keep = self.run_unit(work)?;
+        match (first, keep, self.is_in_transaction()) {
+            (true, true, true) => Ok(()),
+            (true, false, true) => {
+                self.control("ROLLBACK")?;
+                self.control("BEGIN IMMEDIATE")
+            }
+            (true, false, false) => self.control("BEGIN IMMEDIATE"),
+            (false, true, true) => self.control("RELEASE unit"),
+            (false, false, true) => {
+                self.control("ROLLBACK TO unit")?;
+                self.control("RELEASE unit")
+            }
+            // With it, the units before this one are undone.
+            (false, _, false) | (true, true, false) => Err(Error::unavailable(GIVEN_UP)),
+        }
+    }
+
+    /// Runs one unit; whether its changes are to be kept.
+    fn run_unit(&mut self, work: &mut dyn Work) -> Result<bool> {
         let Some(connection) = self.connection.take() else {
             return Err(Error::internal("the writer has lost its connection"));
         };
@@ -208,24 +273,7 @@ impl Writer {
             Err(_) => unit::settle(work, &tx, None),
         };
         self.connection = tx.into_sqlite();
-        match (first, keep, self.is_in_transaction()) {
-            (true, true, true) => Ok(()),
-            (true, false, true) => {
-                self.control("ROLLBACK")?;
-                self.control("BEGIN IMMEDIATE")
-            }
-            (true, false, false) => self.control("BEGIN IMMEDIATE"),
-            (false, true, true) => self.control("RELEASE unit"),
-            (false, false, true) => {
-                self.control("ROLLBACK TO unit")?;
-                self.control("RELEASE unit")
-            }
-            // After some errors (a full disk, say) SQLite undoes all by itself, and with it the
-            // units before this one.
-            (false, _, false) | (true, true, false) => {
-                Err(Error::unavailable("the database gave the transaction up"))
-            }
-        }
+        Ok(keep)
     }
 
     /// Writes the log back into the database and cuts it off.
@@ -295,6 +343,8 @@ impl Connection {
             sqlite.pragma_update(None, "checkpoint_fullfsync", true).map_err(error)?;
             let limit = i64::try_from(MAX_LOG_BYTES).unwrap_or(i64::MAX);
             sqlite.pragma_update(None, "journal_size_limit", limit).map_err(error)?;
+            sqlite.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).map_err(error)?;
+            sqlite.pragma_update(None, "cache_size", WRITER_CACHE_KIB).map_err(error)?;
         }
         // Else SQLite plans a join anew whenever a parameter changes, which is at each run.
         sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;

@@ -26,7 +26,7 @@ pub async fn issue(
          (token_hash, environment_id, connection_id, profile_id, code_hash, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6)",
         &[
-            (&token.hash()).into(),
+            (&token.dated_hash()).into(),
             (&origin.environment_id).into(),
             (&origin.connection_id).into(),
             (&origin.profile_id).into(),

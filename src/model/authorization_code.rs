@@ -50,14 +50,14 @@ pub enum Take {
 ///
 /// [`Error::Unavailable`](crate::base::Error::Unavailable) if it could not be stored.
 pub async fn issue(tx: &mut Tx, new: &AuthorizationCode) -> Result<Secret> {
-    let code = Secret::random("");
+    let code = Secret::random_at(tx.now());
     tx.execute(
         "INSERT INTO authorization_codes
          (code_hash, environment_id, connection_id, profile_id, sso_session_id, redirect_uri,
           code_challenge, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         &[
-            (&code.hash()).into(),
+            (&code.dated_hash()).into(),
             (&new.environment_id).into(),
             (&new.connection_id).into(),
             (&new.profile_id).into(),

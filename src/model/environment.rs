@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{audit, field, given, redirect_uri, role};
 use crate::base::id::EnvironmentId;
+use crate::base::memo::Memo;
 use crate::base::redirect_uri::{Rules, leaving_address};
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
@@ -190,6 +191,8 @@ pub struct SettingsChange {
     /// where a logout names none first.
     pub logout_uris: Option<Vec<String>>,
 }
+
+static SETTINGS: Memo<Settings> = Memo::new();
 
 const COLUMNS: &str = "id, name, kind, client_id, settings, created_at, updated_at";
 
@@ -401,7 +404,7 @@ fn from_row(mut row: Row) -> Result<Environment> {
         kind: Kind::parse(&row.next::<String>()?)
             .ok_or_else(|| Error::internal("an environment of unknown kind"))?,
         client_id: row.next()?,
-        settings: serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?,
+        settings: SETTINGS.parse(&row.next::<String>()?)?,
         created_at: row.next()?,
         updated_at: row.next()?,
     })

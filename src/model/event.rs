@@ -46,6 +46,21 @@ pub struct Event {
     pub position: i64,
 }
 
+/// Who did it, and which values were there before.
+#[derive(Serialize)]
+struct Context<'a> {
+    actor: Actor<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_attributes: Option<Value>,
+}
+
+#[derive(Serialize)]
+struct Actor<'a> {
+    id: &'a str,
+    source: &'static str,
+    name: Option<String>,
+}
+
 /// Which events a list is to hold.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -88,12 +103,9 @@ pub async fn record_change(
     let data = serde_json::to_string(data).map_err(Error::internal)?;
     let actor_name = audit::actor_name(tx).await?;
     let caller = tx.caller();
-    let mut context = serde_json::json!({
-        "actor": { "id": caller.actor_id, "source": caller.source.as_str(), "name": actor_name },
-    });
-    if let Some(previous) = previous {
-        context["previous_attributes"] = previous;
-    }
+    let actor = Actor { id: &caller.actor_id, source: caller.source.as_str(), name: actor_name };
+    let context = Context { actor, previous_attributes: previous };
+    let context = serde_json::to_string(&context).map_err(Error::internal)?;
     let environment_id = tx.environment_id();
     let position: i64 = tx
         .fetch_one(
@@ -115,7 +127,7 @@ pub async fn record_change(
             name.into(),
             organization_id.into(),
             (&data).into(),
-            (&context.to_string()).into(),
+            (&context).into(),
             tx.now().into(),
         ],
     )

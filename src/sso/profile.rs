@@ -12,7 +12,7 @@ use crate::model::profile::Profile;
 ///
 /// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
 pub async fn read(app: &App, token: &Secret) -> Result<Option<Profile>> {
-    let hash = token.hash();
+    let hash = token.dated_hash();
     app.db
         .read(&Caller::anonymous(), async move |tx| access_token::find_profile(tx, &hash).await)
         .await

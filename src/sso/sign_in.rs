@@ -282,7 +282,7 @@ async fn issue(
         let login = IdpSession {
             sso_session_id: entering.session_id.clone(),
             profile_id: profile.id.clone(),
-            code_hash: code.hash().as_bytes().to_vec(),
+            code_hash: code.dated_hash().as_bytes().to_vec(),
         };
         logout::remember_idp_session(tx, (&entering.connection_id, sid), &login).await?;
     }

@@ -234,7 +234,7 @@ async fn access_tokens(
 /// A JWT (RFC 9068) around a random text. Signed before the code is taken: signing takes longer than a
 /// unit of work may.
 async fn signed(app: &App, client: &Client, code: &Secret, random: Secret) -> Result<Token> {
-    let (caller, hash) = (system(&client.environment_id), code.hash());
+    let (caller, hash) = (system(&client.environment_id), code.dated_hash());
     let read = async move |tx: &mut Tx| {
         let Some(code) = authorization_code::peek(tx, &hash).await? else { return Ok(None) };
         let profile = profile::get(tx, &code.profile_id).await?;
@@ -271,7 +271,7 @@ fn random_parts(app: &App, request: &Request, code: &Secret) -> Vec<Secret> {
             let codes = app.sealer.authenticate_by_each("access token", &parts);
             codes.iter().map(|code| Secret::new(base64url(code))).collect()
         }
-        None => vec![Secret::random("")],
+        None => vec![Secret::random_at(app.clock.now())],
     }
 }
 
@@ -293,7 +293,7 @@ struct Redeeming {
 
 impl Redeeming {
     async fn run(&self, tx: &mut Tx) -> Result<Result<Redeemed, Refusal>> {
-        let hash = self.code.hash();
+        let hash = self.code.dated_hash();
         let mut is_repeated = false;
         let (code, outcome) = match authorization_code::take(tx, &hash, &self.fingerprint).await? {
             Take::Taken(code) => {
@@ -343,7 +343,7 @@ impl Redeeming {
         }
         if is_repeated {
             for token in &self.tokens {
-                if let Some(profile) = access_token::find_profile(tx, &token.text.hash()).await? {
+                if let Some(profile) = access_token::find_profile(tx, &token.text.dated_hash()).await? {
                     return Ok(Ok(Granted { access_token: token.text.clone(), profile }));
                 }
             }

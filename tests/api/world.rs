@@ -9,7 +9,7 @@ use axum::middleware::from_fn_with_state;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
-use vestibule::app::{App, Limits};
+use vestibule::app::{App, Limits, Parts};
 use vestibule::base::Caller;
 use vestibule::base::rate::Limiter;
 use vestibule::base::secret::Secret;
@@ -97,7 +97,8 @@ impl World {
 
     /// The same server, which asks this one for TXT records.
     pub fn asking(mut self, server: &DnsServer) -> Self {
-        self.app.dns = Dns::new(&[server.address()], std::time::Duration::from_secs(3));
+        let dns = Dns::new(&[server.address()], std::time::Duration::from_secs(3));
+        self.app = App::from(Parts { dns, ..(*self.app).clone() });
         self.router = router(self.app.clone());
         self
     }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, ServerConfig, pki_types::PrivateKeyDer};
 
-use vestibule::app::App;
+use vestibule::app::{App, Parts};
 use vestibule::base::failure::Owner::{self, CustomerIt, Developer, Operator};
 use vestibule::config;
 use vestibule::doctor::{Check, Outcome};
@@ -99,7 +99,8 @@ impl World {
         let settings =
             config::Outbound { allow: vec!["127.0.0.1".to_owned()], extra_ca_file: None };
         let outbound = Outbound::with_resolver(&settings, Resolver::Fixed(names)).unwrap();
-        App { upstream: Upstream::new(outbound, self.clock.clone()), ..self.clinic() }
+        let upstream = Upstream::new(outbound, self.clock.clone());
+        App::from(Parts { upstream, ..(*self.clinic()).clone() })
     }
 
     /// What the doctor says of a connection with this discovery endpoint.

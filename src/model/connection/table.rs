@@ -1,10 +1,15 @@
 //! The rows of connections.
 
-use super::{Connection, ConnectionDomain, ConnectionState, ConnectionType, EmailRules, Filter};
+use super::{Connection, ConnectionDomain, ConnectionState, ConnectionType, EmailRules, Filter, Policy};
 use crate::base::id::{ConnectionId, OrganizationId};
+use crate::base::memo::Memo;
 use crate::base::page::{Page, PageRequest};
 use crate::base::{Error, Result};
 use crate::db::{Query, Row, Tx};
+use crate::upstream::Settings;
+
+static SETTINGS: Memo<Settings> = Memo::new();
+static POLICIES: Memo<Policy> = Memo::new();
 
 const SELECT: &str = "SELECT id, environment_id, organization_id, connection_type, name, state,
     external_key, version, settings, policy, client_secret_sealed, next_client_secret_sealed,
@@ -178,12 +183,8 @@ fn from_row(mut row: Row) -> Result<Connection> {
             .ok_or_else(|| Error::internal("a connection of unknown state"))?,
         external_key: row.next()?,
         version: row.next()?,
-        settings: row
-            .next::<Option<String>>()?
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(Error::internal)?,
-        policy: serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?,
+        settings: row.next::<Option<String>>()?.map(|text| SETTINGS.parse(&text)).transpose()?,
+        policy: POLICIES.parse(&row.next::<String>()?)?,
         client_secret_sealed: row.next()?,
         next_client_secret_sealed: row.next()?,
         created_at: row.next()?,

@@ -1,6 +1,6 @@
 //! The events of attempts, as WorkOS shapes them.
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::table;
 use crate::base::Result;
@@ -30,6 +30,35 @@ pub(super) async fn close(
     subject.record(tx, name, status, code).await
 }
 
+/// The data of the event.
+#[derive(Serialize)]
+struct Data<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    status: &'a str,
+    ip_address: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    /// WorkOS's user management, which is not ours.
+    user_id: Option<&'a str>,
+    email: Option<&'a str>,
+    sso: Sso<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Reason>,
+}
+
+#[derive(Serialize)]
+struct Sso<'a> {
+    organization_id: Option<&'a OrganizationId>,
+    connection_id: Option<&'a ConnectionId>,
+    session_id: &'a SsoSessionId,
+}
+
+#[derive(Serialize)]
+struct Reason {
+    code: &'static str,
+    message: &'static str,
+}
+
 /// Whom an `authentication.sso_…` event is about.
 pub(super) struct Subject<'a> {
     pub(super) organization_id: Option<&'a OrganizationId>,
@@ -48,22 +77,21 @@ impl Subject<'_> {
         status: &str,
         error: Option<FailureCode>,
     ) -> Result<()> {
-        let mut data = json!({
-            "type": "sso",
-            "status": status,
-            "ip_address": self.ip_address,
-            "user_agent": self.user_agent,
-            "user_id": null,
-            "email": self.email,
-            "sso": {
-                "organization_id": self.organization_id,
-                "connection_id": self.connection_id,
-                "session_id": self.session_id,
+        let data = Data {
+            kind: "sso",
+            status,
+            ip_address: self.ip_address,
+            user_agent: self.user_agent,
+            user_id: None,
+            email: self.email,
+            sso: Sso {
+                organization_id: self.organization_id,
+                connection_id: self.connection_id,
+                session_id: self.session_id,
             },
-        });
-        if let Some(code) = error {
-            data["error"] = json!({ "code": code.as_str(), "message": code.for_developer() });
-        }
+            error: error
+                .map(|code| Reason { code: code.as_str(), message: code.for_developer() }),
+        };
         event::record(tx, name, self.organization_id, &data).await
     }
 }
