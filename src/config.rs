@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use url::Url;
@@ -200,6 +201,21 @@ pub const SETTINGS: &[Setting] = &[
         secret: false,
         doc: "How many wrong API keys and client secrets one address may send in a minute before \
               it is refused unheard; 0: any number. The machine itself is not counted.",
+    },
+    Setting {
+        name: "limits.connections",
+        default: "10000",
+        secret: false,
+        doc: "How many connections of clients may be open. When one more comes, the one that has \
+              waited for a request for longest is closed; if all are being answered, the new one \
+              gets 503.",
+    },
+    Setting {
+        name: "limits.request_timeout_s",
+        default: "10",
+        secret: false,
+        doc: "How many seconds a client may take for the head of a request, and again for its \
+              body. A connection on which nothing is asked for so long is closed.",
     },
     Setting {
         name: "retention.sso_sessions_days",
@@ -398,6 +414,13 @@ impl Sources {
         self.text(name).parse().map_err(|_| self.malformed(name, "is a number"))
     }
 
+    fn within(&self, name: &'static str, range: RangeInclusive<u64>) -> Result<u64, ConfigError> {
+        let number = self.text(name).parse::<u64>().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            self.malformed(name, format!("is a number, {} to {}", range.start(), range.end()))
+        })
+    }
+
     fn path(&self, name: &'static str) -> Option<PathBuf> {
         Some(self.text(name)).filter(|text| !text.is_empty()).map(PathBuf::from)
     }
@@ -471,6 +494,10 @@ pub struct Config {
     pub trusted_proxies: Vec<Range>,
     /// How often something may be done in a minute.
     pub limits: Limits,
+    /// How many connections of clients may be open.
+    pub max_connections: u64,
+    /// How long a client may take for the head of a request, and again for its body, in seconds.
+    pub request_timeout_s: u64,
     /// How many days the traces of logins are kept.
     pub sso_session_retention_days: i64,
     /// How many days events are kept.
@@ -631,6 +658,8 @@ impl Config {
                     .number("limits.delete_organization_per_minute")?,
                 guesses_per_minute: sources.number("limits.guesses_per_minute")?,
             },
+            max_connections: sources.within("limits.connections", 1..=1_000_000)?,
+            request_timeout_s: sources.within("limits.request_timeout_s", 1..=600)?,
             sso_session_retention_days: sources.days("retention.sso_sessions_days")?,
             event_retention_days: sources.days("retention.events_days")?,
             audit_retention_days: sources.days("retention.audit_days")?,
@@ -723,6 +752,21 @@ mod tests {
         assert_eq!((config.limits.address_per_minute, config.limits.guesses_per_minute), (0, 7));
         let error = collect(&[], &[("limits-api-key-per-minute", "-1")]).unwrap();
         assert!(Config::read(&error).unwrap_err().to_string().contains("is a number"));
+    }
+
+    #[test]
+    fn nobody_can_take_all_connections_or_all_time_away() {
+        let config = Config::read(&collect(&[], &[]).unwrap()).unwrap();
+        assert_eq!((config.max_connections, config.request_timeout_s), (10_000, 10));
+        for (flag, value) in [
+            ("limits-connections", "0"),
+            ("limits-request-timeout-s", "0"),
+            ("limits-connections", "x"),
+        ] {
+            let sources = collect(&[], &[(flag, value)]).unwrap();
+            let error = Config::read(&sources).unwrap_err().to_string();
+            assert!(error.contains("is a number, 1 to "), "{error}");
+        }
     }
 
     #[test]

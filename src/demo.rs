@@ -295,6 +295,8 @@ fn config(options: Options, base_url: Url, listen: SocketAddr) -> Config {
         dns_resolver: options.dns_resolver,
         trusted_proxies: Vec::new(),
         limits: Limits::default(),
+        max_connections: server::MAX_CONNECTIONS,
+        request_timeout_s: server::PATIENCE.as_secs(),
         sso_session_retention_days: 90,
         event_retention_days: 90,
         audit_retention_days: 365,

@@ -21,6 +21,7 @@ use vestibule::cli::{
 use vestibule::config::{Config, Database, Sources};
 use vestibule::model::administrator::link;
 use vestibule::model::{api_key, environment};
+use vestibule::telemetry::{count_panics, max_open_files};
 use vestibule::upkeep::traces::Export;
 use vestibule::{demo, server};
 
@@ -31,6 +32,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What ended the program, for its last line.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// How many files and sockets are kept free for what is no connection of a client: the database,
+/// identity providers, webhooks.
+const OTHER_FILES: u64 = 128;
 /// The exit code of an examination that found something; 1 is that of a command that failed, 2 that
 /// of one that was not understood.
 const NEEDS_ATTENTION: u8 = 3;
@@ -171,6 +175,7 @@ async fn listen_on(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 async fn serve(config: Config) -> Result<(), Failure> {
     start_log(&config);
+    count_panics();
     let listen = config.listen;
     let app = App::open(config, Clock::system()).await?;
     let stopped = stopped()?;
@@ -198,7 +203,12 @@ async fn serve(config: Config) -> Result<(), Failure> {
         Some(endpoint) => Export::start(endpoint, &app.config.outbound)?,
         None => None,
     };
-    let manner = server::Manner { tls, stopping: Arc::clone(&app.stopping) };
+    let manner = server::Manner {
+        tls,
+        stopping: Arc::clone(&app.stopping),
+        max_connections: places(app.config.max_connections),
+        patience: Duration::from_secs(app.config.request_timeout_s),
+    };
     let delay = Duration::from_secs(app.config.shutdown_delay_s);
     let stop = async {
         stopped.await;
@@ -214,6 +224,15 @@ async fn serve(config: Config) -> Result<(), Failure> {
     metrics.inspect(tokio::task::JoinHandle::abort);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How many connections there can be: so many, if the limit on open files leaves room for them.
+fn places(wanted: u64) -> u64 {
+    let room = max_open_files().map_or(u64::MAX, |files| files.saturating_sub(OTHER_FILES));
+    if room < wanted {
+        tracing::info!(room, wanted, "the limit on open files allows fewer connections");
+    }
+    wanted.min(room).max(1)
 }
 
 /// The link for the first administrator, as long as there is none.

@@ -1,5 +1,8 @@
 //! The HTTP server: the faces behind one address, with patience for nobody who is slow on purpose.
 
+mod body;
+mod places;
+mod stream;
 pub mod tls;
 
 use std::convert::Infallible;
@@ -17,23 +20,35 @@ use http::header::{CONNECTION, CONTENT_TYPE};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::app::App;
-use crate::base::Caller;
 use crate::base::error::Error;
+use crate::base::{Caller, unwind};
 use crate::config::Database;
 use crate::model::installation;
 use crate::sso::sweep;
 use crate::telemetry::{self, metrics};
-use crate::web::{assets, brand, limit, request_id};
+use crate::web::{assets, brand, guard, limit, request_id};
 use crate::{api, dashboard, delivery, domains, limits, login, portal};
+use body::TimelyBody;
+use places::{Place, Places};
+use stream::Lingering;
 
-/// How long a client may take for the head of its request, and before it for the TLS handshake.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many connections may be open, if nobody says otherwise.
+pub const MAX_CONNECTIONS: u64 = 10_000;
+/// How long a client may take for the head of a request, for its body, and for the TLS handshake, if
+/// nobody says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How much of what a client sends is kept for it at the most, in bytes.
+const READ_AHEAD: usize = 64 * 1024;
+/// What a client is told for whom there is no place.
+const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\n\
+                          connection: close\r\ncontent-length: 0\r\n\r\n";
 /// How long requests may still take once the server is to stop.
 const GRACE: Duration = Duration::from_secs(20);
 /// How often attempts that nobody finished are closed.
@@ -42,6 +57,8 @@ const TIME_OUT_EVERY: Duration = Duration::from_secs(10);
 const VERIFY_EVERY: Duration = Duration::from_secs(10);
 /// How often nodes tell each other what they have counted towards the rate limits.
 const EXCHANGE_EVERY: Duration = Duration::from_secs(2);
+/// How long nothing is done in the background after something there panicked.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How often logins are counted for the overview, in rounds of [`TIME_OUT_EVERY`].
 const TAKE_STOCK_EVERY: u32 = 6;
 /// How often old rows are forgotten, in rounds of [`TIME_OUT_EVERY`].
@@ -86,13 +103,32 @@ async fn ready(
 }
 
 /// How connections are served.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Manner {
     /// What makes TLS connections of them; `None`: they stay plain.
     pub tls: Option<TlsAcceptor>,
     /// Once this is true, each answer closes its connection, so that whoever keeps connections
     /// for the next request learns that there is none here.
     pub stopping: Arc<AtomicBool>,
+    /// How many connections may be open.
+    pub max_connections: u64,
+    /// How long a client may take for the head of a request, for its body, and for the TLS handshake.
+    pub patience: Duration,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        let (max_connections, patience) = (MAX_CONNECTIONS, PATIENCE);
+        Self { tls: None, stopping: Arc::default(), max_connections, patience }
+    }
+}
+
+/// A client, for as long as its connection is open.
+struct Client {
+    peer: SocketAddr,
+    place: Place,
+    patience: Duration,
+    stopping: Arc<AtomicBool>,
 }
 
 /// Serves plain HTTP until `stop` is done; then lets requests that have begun end.
@@ -108,6 +144,7 @@ pub async fn serve_as(
     stop: impl Future<Output = ()>,
 ) {
     let graceful = GracefulShutdown::new();
+    let places = Places::new(manner.max_connections);
     let mut stop = std::pin::pin!(stop);
     loop {
         let (stream, peer) = tokio::select! {
@@ -123,11 +160,21 @@ pub async fn serve_as(
             () = &mut stop => break,
         };
         let _ = stream.set_nodelay(true);
-        let (manner, router, watcher) = (manner.clone(), router.clone(), graceful.watcher());
+        let Some(place) = places.take() else {
+            // Before a TLS handshake nothing can be said.
+            if manner.tls.is_none() {
+                tokio::spawn(turn_away(stream));
+            }
+            continue;
+        };
+        let (patience, stopping) = (manner.patience, Arc::clone(&manner.stopping));
+        let client = Arc::new(Client { peer, place, patience, stopping });
+        let (tls, router, watcher) = (manner.tls.clone(), router.clone(), graceful.watcher());
         tokio::spawn(async move {
-            metrics().open_connections.inc();
-            connected(manner, (stream, peer), router, watcher).await;
-            metrics().open_connections.dec();
+            tokio::select! {
+                () = connected(&client, stream, tls, (router, watcher)) => {}
+                () = client.place.given_up() => {}
+            }
         });
     }
     drop(listener);
@@ -136,54 +183,58 @@ pub async fn serve_as(
     }
 }
 
+/// Says that there is no place.
+async fn turn_away(mut stream: TcpStream) {
+    let _ = timeout(Duration::from_secs(1), stream.write_all(NO_PLACE)).await;
+}
+
 /// Serves one connection to its end. A client that hangs up, or speaks no TLS or no HTTP, is no event
 /// for the log.
 async fn connected(
-    manner: Manner,
-    (stream, peer): (TcpStream, SocketAddr),
-    router: Router,
-    watcher: Watcher,
+    client: &Arc<Client>,
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    (router, watcher): (Router, Watcher),
 ) {
-    match &manner.tls {
-        None => spoken(&manner, (stream, peer), router, watcher).await,
+    match tls {
+        None => spoken(client, stream, router, watcher).await,
         Some(acceptor) => {
-            if let Ok(Ok(stream)) = timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
-                spoken(&manner, (stream, peer), router, watcher).await;
+            if let Ok(Ok(stream)) = timeout(client.patience, acceptor.accept(stream)).await {
+                spoken(client, stream, router, watcher).await;
             }
         }
     }
 }
 
-async fn spoken<S>(
-    manner: &Manner,
-    (stream, peer): (S, SocketAddr),
-    router: Router,
-    watcher: Watcher,
-) where
+async fn spoken<S>(client: &Arc<Client>, stream: S, router: Router, watcher: Watcher)
+where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let stopping = &manner.stopping;
-    let service = hyper::service::service_fn(|request| {
-        answer(router.clone(), request, (peer, Arc::clone(stopping)))
-    });
+    let service =
+        hyper::service::service_fn(|request| answer(router.clone(), request, Arc::clone(client)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
+        .header_read_timeout(client.patience)
+        .max_header_size(guard::MAX_HEAD)
+        .max_buf_size(READ_AHEAD)
+        .serve_connection(TokioIo::new(Lingering::new(stream)), service);
     let _ = watcher.watch(connection).await;
 }
 
 async fn answer(
     router: Router,
     request: hyper::Request<hyper::body::Incoming>,
-    (peer, stopping): (SocketAddr, Arc<AtomicBool>),
+    client: Arc<Client>,
 ) -> Result<axum::response::Response, Infallible> {
-    let mut request = request.map(axum::body::Body::new);
-    request.extensions_mut().insert(ConnectInfo(peer));
+    client.place.work();
+    let timely = |body| axum::body::Body::new(TimelyBody::new(body, client.patience));
+    let mut request = request.map(timely);
+    request.extensions_mut().insert(ConnectInfo(client.peer));
     let mut response = router.oneshot(request).await?;
-    if stopping.load(Ordering::Relaxed) {
+    if client.stopping.load(Ordering::Relaxed) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    client.place.wait();
     Ok(response)
 }
 
@@ -191,11 +242,19 @@ async fn answer(
 /// delivering webhooks. None waits for another.
 pub async fn background(app: App) {
     tokio::join!(
-        end_what_time_ends(&app),
-        verify_domains(&app),
-        exchange_counts(&app),
-        delivery::work(app.clone())
+        keep_on(|| end_what_time_ends(&app)),
+        keep_on(|| verify_domains(&app)),
+        keep_on(|| exchange_counts(&app)),
+        keep_on(|| delivery::work(app.clone()))
     );
+}
+
+/// Does some work to its end, which most has none; begins again where it panics.
+async fn keep_on<F: Future<Output = ()>>(work: impl Fn() -> F) {
+    while unwind::catch(work()).await.is_none() {
+        tracing::error!("work in the background panicked, and is begun again");
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// Ends what time ends, again and again.

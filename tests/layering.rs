@@ -373,3 +373,22 @@ fn every_exception_is_still_needed() {
         assert!(of_room.any(|(_, text)| text.contains(&path.join("::"))), "{room} {path:?}");
     }
 }
+
+#[test]
+fn lod_07_no_pattern_is_matched_by_an_engine_that_backtracks() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let is_engine = |name: &&String| ["regex", "pcre", "onig"].iter().any(|it| name.contains(it));
+    let dependencies = manifest["dependencies"].as_table().unwrap();
+    let engines: Vec<&String> = dependencies.keys().filter(is_engine).collect();
+    assert_eq!(engines, ["regex-lite"]);
+    for (file, text) in files_in(&root.join("src")) {
+        let may = file.starts_with("sandbox/");
+        assert!(may || !text.contains("regex_lite"), "{file}: the service matches no patterns");
+    }
+    // An engine that backtracks would not come to an end with this.
+    let pattern = regex_lite::Regex::new("^(?:a+)+$").unwrap();
+    assert!(pattern.is_match(&"a".repeat(2000)));
+    assert!(!pattern.is_match(&("a".repeat(2000) + "!")));
+}

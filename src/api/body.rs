@@ -3,13 +3,13 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::error::ApiError;
 use crate::app::App;
+use crate::web::body::{self, Unread};
 
 /// How many bytes a body may have.
 const MAX_BYTES: usize = 64 * 1024;
@@ -31,15 +31,13 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
 
 /// The bytes of a body, if there are not too many.
 pub(super) async fn collect(body: axum::body::Body) -> Result<Bytes, ApiError> {
-    let collected = Limited::new(body, MAX_BYTES).collect().await.map_err(|error| {
-        if error.downcast_ref::<LengthLimitError>().is_some() {
+    body::read(body, MAX_BYTES).await.map_err(|unread| match unread {
+        Unread::TooLarge => {
             let message = "The body is larger than 64 kB.";
             ApiError::plain(StatusCode::PAYLOAD_TOO_LARGE, message)
-        } else {
-            bad_request("The body did not arrive whole.")
         }
-    })?;
-    Ok(collected.to_bytes())
+        Unread::Broken => bad_request("The body did not arrive whole."),
+    })
 }
 
 /// Reads a body.

@@ -7,7 +7,6 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -24,6 +23,7 @@ use crate::base::id::ProfileId;
 use crate::base::time::Timestamp;
 use crate::model::logout;
 use crate::sso::keys;
+use crate::web::body::{self, Unread};
 
 /// How many bytes a body may have.
 const MAX_BYTES: usize = 16 * 1024;
@@ -90,10 +90,18 @@ async fn authorize_logout(State(app): State<App>, request: Request) -> Response 
         }
         Err(error) => return error.into_response(),
     };
-    let Ok(body) = Limited::new(body, MAX_BYTES).collect().await else {
-        return refused("invalid_request", "The body is too large, or did not arrive whole.");
+    let body = match body::read(body, MAX_BYTES).await {
+        Ok(body) => body,
+        Err(Unread::TooLarge) => {
+            let mut response = refused("invalid_request", "The body is larger than 16 kB.");
+            *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            return response;
+        }
+        Err(Unread::Broken) => {
+            return refused("invalid_request", "The body did not arrive whole.");
+        }
     };
-    let asked = match read(&parts, &body.to_bytes()) {
+    let asked = match read(&parts, &body) {
         Ok(asked) => asked,
         Err(message) => return refused("invalid_request", message),
     };

@@ -14,6 +14,7 @@ pub mod secret;
 pub mod signing;
 pub mod time;
 pub mod trace;
+pub mod unwind;
 pub mod webauthn;
 
 pub use caller::Caller;

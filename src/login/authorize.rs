@@ -2,14 +2,14 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 
-use super::pages;
 use super::params::Params;
+use super::{body, pages};
 use crate::app::App;
 use crate::base::failure::FailureCode;
 use crate::sso::authorize::{self, Begun, Request};
@@ -54,12 +54,15 @@ pub(super) async fn initiate(
     Path(external_key): Path<String>,
     request: axum::extract::Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
+    let (parts, sent) = request.into_parts();
     if begins_nothing(&parts) {
         return page::body(StatusCode::NO_CONTENT, "text/plain", Body::empty());
     }
     let form = if parts.method == Method::POST {
-        axum::body::to_bytes(body, 64 * 1024).await.unwrap_or_default()
+        match body::read(sent).await {
+            Ok(form) => form,
+            Err(not_read) => return not_read.into_response(),
+        }
     } else {
         axum::body::Bytes::from(parts.uri.query().unwrap_or_default().to_owned())
     };

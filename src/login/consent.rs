@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 
+use super::body::Content;
 use super::pages;
 use super::params::Params;
 use crate::app::App;
@@ -26,7 +27,7 @@ const MARK: usize = 16;
 pub(super) async fn answer(
     State(app): State<App>,
     headers: HeaderMap,
-    body: axum::body::Bytes,
+    Content(body): Content,
 ) -> Response {
     let form = Params::parse(&String::from_utf8_lossy(&body));
     if !is_same_origin(&headers) {

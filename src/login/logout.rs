@@ -1,7 +1,7 @@
 //! `GET /sso/logout` and the way back from it; and what identity providers say of logouts by
 //! themselves.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use super::authorize::begins_nothing;
+use super::body::Content;
 use super::pages::message;
 use super::params::Params;
 use crate::app::App;
@@ -103,7 +104,7 @@ pub(super) async fn back_channel(
     State(app): State<App>,
     Path(external_key): Path<String>,
     headers: HeaderMap,
-    body: Bytes,
+    Content(body): Content,
 ) -> Response {
     let Some(token) = logout_token(&headers, &body) else {
         return refused(StatusCode::BAD_REQUEST, "One logout_token is required, in a form.");

@@ -1,6 +1,7 @@
 //! The login face: what browsers and applications call at `/sso/…`.
 
 mod authorize;
+mod body;
 mod callback;
 mod consent;
 mod cors;

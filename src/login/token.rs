@@ -1,6 +1,5 @@
 //! `POST /sso/token`: form or JSON, credentials in the body, as Basic or as Bearer.
 
-use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use base64::Engine;
@@ -10,6 +9,7 @@ use http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
+use super::body::Content;
 use super::params::Params;
 use crate::app::App;
 use crate::base::secret::Secret;
@@ -38,7 +38,7 @@ pub(super) async fn token(
     Query(query): Query<Vec<(String, String)>>,
     extensions: Extensions,
     headers: HeaderMap,
-    body: Bytes,
+    Content(body): Content,
 ) -> Response {
     if query.iter().any(|(name, _)| matches!(name.as_str(), "client_secret" | "code_verifier")) {
         tracing::warn!(reason = "secret_in_query", "a secret came in a URL, where logs keep it");

@@ -192,6 +192,8 @@ pub struct Metrics {
     batch: Histogram,
     deliveries: Family<OutcomeLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
+    crowded: Counter,
+    panics: Counter,
     sweep_failures: Counter,
     spans_dropped: Counter,
     certificate_expiry: Gauge,
@@ -265,6 +267,8 @@ impl Metrics {
             batch: Histogram::new(UNITS),
             deliveries: Family::default(),
             requests: Family::default(),
+            crowded: Counter::default(),
+            panics: Counter::default(),
             sweep_failures: Counter::default(),
             spans_dropped: Counter::default(),
             certificate_expiry: Gauge::default(),
@@ -322,6 +326,10 @@ impl Metrics {
         to.register("vestibule_http_requests", help, self.requests.clone());
         let help = "Open connections of clients";
         to.register("vestibule_http_connections", help, self.open_connections.clone());
+        let help = "Connections that found no place free: another one was closed, or they were";
+        to.register("vestibule_http_crowded", help, self.crowded.clone());
+        let help = "Panics: each is a fault of ours, and ended nothing but what it was in";
+        to.register("vestibule_panics", help, self.panics.clone());
         let help = "Sweeps in the background that were not finished";
         to.register("vestibule_sweep_failures", help, self.sweep_failures.clone());
         let help = "Spans of traces that could not be handed to their collector";
@@ -413,6 +421,16 @@ impl Metrics {
     pub fn delivered(&self, ok: bool) {
         let outcome = if ok { "delivered" } else { "failed" };
         self.deliveries.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// A connection came when all places were taken.
+    pub fn crowded(&self) {
+        self.crowded.inc();
+    }
+
+    /// Something panicked.
+    pub fn panicked(&self) {
+        self.panics.inc();
     }
 
     /// A sweep in the background was not finished.

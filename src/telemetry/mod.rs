@@ -9,3 +9,4 @@ pub mod request;
 pub mod spans;
 
 pub use metrics::{Call, Hop, Kind, LoginEnd, Metrics, described, encode, metrics, owner};
+pub use process::{count_panics, max_open_files};

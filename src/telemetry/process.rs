@@ -1,11 +1,12 @@
-//! What the kernel says of this process (proc(5)), under the names that are usual for it.
+//! What the kernel says of this process (proc(5)), under the names that are usual for it; and its
+//! panics.
 
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::metrics::Book;
+use super::metrics::{Book, metrics};
 use crate::base::time::Clock;
 
 /// How many ticks a second of processor time has in proc(5): the same on all Linux.
@@ -54,4 +55,20 @@ impl Gauges {
             after.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok()).sum();
         self.processor.inc_by((ticks / TICKS - self.processor.get()).max(0.0));
     }
+}
+
+/// How many files and sockets the process may have open; `None` where there is no /proc, or no limit.
+pub fn max_open_files() -> Option<u64> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Counts every panic of the process from now on; each is told as it would be without.
+pub fn count_panics() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        metrics().panicked();
+        tell(panic);
+    }));
 }

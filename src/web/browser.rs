@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
-use http::header::USER_AGENT;
+use http::header::{ACCEPT, USER_AGENT};
 use http::request::Parts;
 use http::{Extensions, HeaderMap};
 
@@ -21,6 +21,12 @@ pub fn of(app: &App, parts: &Parts) -> Browser {
         ip_address: address(app, &parts.extensions, &parts.headers).map(|it| it.to_string()),
         user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
     }
+}
+
+/// Whether the client shows pages, as far as it tells.
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// The address that a request comes from.

@@ -1,10 +1,11 @@
 //! What comes back from a form, and what a form shows when it was not accepted.
 
-use axum::body::{Bytes, to_bytes};
-use axum::extract::{FromRequest, Multipart, Request};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
+use super::body;
 use super::csrf::{self, Face};
 use super::refusal::Refusal;
 use crate::app::App;
@@ -12,6 +13,8 @@ use crate::base::{Error, Result};
 
 /// How large a form may be, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
+/// The same with a file.
+const MAX_UPLOAD_BYTES: usize = 2 * 1024 * 1024;
 
 /// A form that a page of ours sent. There is no other way to its fields than through the check.
 #[derive(Debug)]
@@ -28,8 +31,8 @@ impl FromRequest<App> for Form {
         if media_type != Some("application/x-www-form-urlencoded") {
             return Err(Refusal::forged());
         }
-        let (parts, body) = request.into_parts();
-        let bytes = to_bytes(body, MAX_BYTES).await.map_err(|_| Refusal::too_large())?;
+        let (parts, sent) = request.into_parts();
+        let bytes = body::read(sent, MAX_BYTES).await?;
         let form = Self { pairs: url::form_urlencoded::parse(&bytes).into_owned().collect() };
         form.check(app, &parts)
     }
@@ -48,8 +51,10 @@ impl FromRequest<App> for Upload {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
-        let (parts, body) = request.into_parts();
-        let request = Request::from_parts(parts.clone(), body);
+        let (parts, sent) = request.into_parts();
+        body::announced(&sent, MAX_UPLOAD_BYTES)?;
+        let mut request = Request::from_parts(parts.clone(), sent);
+        DefaultBodyLimit::max(MAX_UPLOAD_BYTES).apply(&mut request);
         let read = Multipart::from_request(request, app).await;
         let mut multipart = read.map_err(|_| Refusal::forged())?;
         let (mut pairs, mut file) = (Vec::new(), None);
@@ -75,7 +80,7 @@ impl Form {
         if csrf::is_ours(app, face, &parts.headers, self.text("csrf")) {
             return Ok(self);
         }
-        tracing::warn!(reason = "csrf", path = parts.uri.path(), "a form was not ours");
+        tracing::warn!(reason = "csrf", "a form was not ours");
         Err(Refusal::forged())
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::{ACCEPT, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -71,8 +71,7 @@ pub async fn by_address(State(app): State<App>, request: Request, next: Next) ->
         forwarded = request.headers().contains_key("x-forwarded-for"),
         "an address has sent too many requests; if it is a proxy, name it in trusted_proxies"
     );
-    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-    if accept.is_some_and(|accept| accept.contains("text/html")) {
+    if browser::wants_page(request.headers()) {
         let sentence = "More requests came from where you are than we take. Wait a minute.";
         let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Not so fast", sentence);
         retry_after(refusal::page(&refusal.closed(), request.extensions().get(), None), wait)

@@ -2,12 +2,14 @@
 //! headers, cookies, forms, who the browser is.
 
 pub mod assets;
+pub mod body;
 pub mod brand;
 pub mod browser;
 pub mod cookies;
 pub mod csrf;
 pub mod departure;
 pub mod form;
+pub mod guard;
 #[cfg(test)]
 mod inspection;
 pub mod limit;

@@ -5,7 +5,9 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use serde_json::json;
 
+use super::body::Unread;
 use super::page;
 use super::request_id::RequestId;
 use crate::base::Error;
@@ -102,6 +104,19 @@ impl From<Error> for Refusal {
     }
 }
 
+impl From<Unread> for Refusal {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::too_large(),
+            Unread::Broken => Self::new(
+                StatusCode::BAD_REQUEST,
+                "Not complete",
+                "What was sent did not arrive whole, or not in time. Nothing was changed.",
+            ),
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = Response::default();
@@ -136,6 +151,16 @@ pub fn page(refusal: &Refusal, id: Option<&RequestId>, way: Option<Way>) -> Resp
             reference: id.map(|id| id.0.as_str()),
         },
     )
+}
+
+/// The answer to a request that is refused before any face has seen it: a page without a way on, or
+/// JSON.
+pub fn outright(refusal: Refusal, wants_page: bool, id: Option<&RequestId>) -> Response {
+    if wants_page {
+        page(&refusal.closed(), id, None)
+    } else {
+        page::json(refusal.status, &json!({ "message": refusal.sentence }))
+    }
 }
 
 /// Makes a page of each [`Refusal`] among the answers, with the name of the request.

@@ -10,6 +10,7 @@ use axum::response::Response;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use super::guard;
 use crate::app::App;
 use crate::telemetry::request::Current;
 use crate::telemetry::{Hop, metrics};
@@ -39,7 +40,7 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
     );
     request.extensions_mut().insert(RequestId(id.clone()));
     let current = Current::new(span.clone(), app.clock.now());
-    let answering = Arc::clone(&current).scope(next.run(request));
+    let answering = Arc::clone(&current).scope(guard::answer(request, next));
     let mut response = answering.instrument(span.clone()).await;
     let (took, status) = (current.elapsed(), response.status().as_u16());
     metrics().answered(route, status, took);

@@ -231,7 +231,8 @@ async fn hold(application: &Application, changes: &Changes, endpoint: &str) {
     assert!(is_last || is_newer, "the secret that was answered last is gone");
 }
 
-fn is_full() -> bool {
+/// Whether the long campaigns are wanted.
+pub fn is_full() -> bool {
     #[expect(clippy::disallowed_methods, reason = "no setting of the program, but of the tests")]
     let full = std::env::var("VESTIBULE_TEST_FULL").is_ok_and(|value| value == "1");
     full

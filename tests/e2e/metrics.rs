@@ -12,7 +12,7 @@ use crate::support::http::{Browser, Request};
 
 /// The value of the one line that begins with this name and has all these labels.
 #[track_caller]
-fn value(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
+pub fn value(text: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
     let fits = |line: &&str| {
         let rest = line.strip_prefix(name);
         rest.is_some_and(|rest| rest.starts_with(['{', ' ']))

@@ -23,8 +23,13 @@ pub fn email(n: usize) -> String {
 
 /// Starts it with these flags and values.
 pub async fn set_up(folder: &Path, settings: &[(&'static str, String)]) -> Set {
+    set_up_for(PEOPLE, folder, settings).await
+}
+
+/// The same with so many people.
+pub async fn set_up_for(people: usize, folder: &Path, settings: &[(&'static str, String)]) -> Set {
     let service = Service::first_start(folder, settings).await;
-    let okta = Okta::start(&(0..PEOPLE).map(email).collect::<Vec<_>>()).await;
+    let okta = Okta::start(&(0..people).map(email).collect::<Vec<_>>()).await;
     let application = &service.application;
     let uri = json!({ "uri": REDIRECT_URI });
     application.api("POST", "/user_management/redirect_uris", &uri).await;

@@ -60,14 +60,25 @@ async fn connect(
     trusted: &CertificateDer<'static>,
     version: &'static rustls::SupportedProtocolVersion,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    connect_offering(port, trusted, version, &[]).await
+}
+
+/// The same by a client that offers these protocols.
+async fn connect_offering(
+    port: u16,
+    trusted: &CertificateDer<'static>,
+    version: &'static rustls::SupportedProtocolVersion,
+    protocols: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
@@ -139,6 +150,31 @@ async fn certificates_change_while_connections_go_on() {
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "plain HTTP was answered");
     assert!(connect(port, &third, v13).await.is_ok());
+    assert!(process.terminate().await.success());
+}
+
+#[tokio::test]
+async fn lod_03_http_1_1_is_all_that_is_spoken_over_tls() {
+    let (folder, port) = (Folder::new(), free_port());
+    let files = Files::new(folder.path());
+    let certificate = put(&files);
+    let mut command = vestibule(folder.path());
+    command.args(files.flags(port));
+    let mut process = Process::start(command);
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let offering = async |protocols: &[&str]| {
+            connect_offering(port, &certificate, version, protocols).await
+        };
+        until("it serves", async || offering(&[]).await.is_ok()).await;
+        let mut stream = offering(&["h2", "http/1.1"]).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+        assert!(ask(&mut stream).await.starts_with("HTTP/1.1 200"));
+        assert!(offering(&["h2"]).await.is_err(), "HTTP/2 is spoken");
+        // Nobody has to offer anything; what is spoken stays the same.
+        let mut stream = offering(&[]).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), None);
+        assert!(ask(&mut stream).await.starts_with("HTTP/1.1 200"));
+    }
     assert!(process.terminate().await.success());
 }
 

@@ -126,7 +126,7 @@ both_engines! {
         let swapped = base64url(other.to_string().as_bytes());
         let swapped = format!("{}.{swapped}.{}", parts[0], parts[2]);
         assert_refused(&send(&url, &swapped).await, "another payload");
-        let long = "a".repeat(70_000);
+        let long = "a".repeat(60_000);
         for token in ["", "x", "a.b.c", "a.b.c.d.e", &long] {
             assert_refused(&send(&url, token).await, "garbage");
         }

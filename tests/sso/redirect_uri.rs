@@ -2,6 +2,8 @@
 
 use serde_json::json;
 use vestibule::base::failure::FailureCode;
+use vestibule::db::Tx;
+use vestibule::model::redirect_uri;
 
 use super::expect::{assert_departed, assert_page};
 use crate::support::http::Request;
@@ -15,7 +17,42 @@ async fn ask(world: &World, redirect_uri: &[u8]) -> crate::support::http::Answer
     Request::get(&url).target(&target).send().await
 }
 
+/// How many redirect URIs an environment may have.
+const MAX_URIS: usize = 1000;
+
 both_engines! {
+    async fn lod_07_no_more_wildcards_are_tried_than_can_be_registered(world: World) {
+        // Each has everything in common with what is asked for, but its end.
+        let shared = "a".repeat(60);
+        let caller = world.caller();
+        let existing = world.app().db.read(&caller, async |tx| {
+            tx.fetch_one("SELECT count(*) FROM redirect_uris", &[]).await?.next::<i64>()
+        });
+        let existing = usize::try_from(existing.await.unwrap()).unwrap();
+        let register = async |from: usize, to: usize| {
+            let path = "b/".repeat(800);
+            let shared = shared.clone();
+            let unit = async move |tx: &mut Tx| {
+                for n in from..to {
+                    let uri = format!("https://{shared}*.example.com/{path}{n}");
+                    redirect_uri::create(tx, &uri).await?;
+                }
+                Ok(())
+            };
+            world.app().db.write(&caller, unit).await
+        };
+        register(existing, MAX_URIS).await.unwrap();
+        assert!(register(MAX_URIS, MAX_URIS + 1).await.is_err(), "there can be more");
+        let path = "b/".repeat(800);
+        let near = format!("https://{shared}x.example.com/{path}");
+        for offered in [near.clone(), format!("{near}{}", "x".repeat(20_000)), "*".repeat(2000)] {
+            let answer = ask(&world, offered.as_bytes()).await;
+            assert_page(&answer, FailureCode::RedirectUriInvalid);
+        }
+        let last = format!("{near}{}", MAX_URIS - 1);
+        assert_departed(&world, &ask(&world, last.as_bytes()).await);
+    }
+
     async fn auz_04_05_06_07_08_11_only_the_registered_bytes_are_a_redirect_uri(world: World) {
         world.register("https://app.example.com/cb").await;
         let before = world.stored().await;

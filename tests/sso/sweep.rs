@@ -1,12 +1,15 @@
-//! What nobody swept for a month.
+//! What nobody swept for a month, and what is left of logins that nobody finished.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
 use vestibule::base::Caller;
-use vestibule::db::Tx;
+use vestibule::db::{Location, Tx};
 use vestibule::sso::sweep;
 
+use crate::support::http::Request;
 use crate::support::{World, both_engines};
 
 /// How many attempts nobody finished, and how many rows are long over.
@@ -49,6 +52,29 @@ async fn neglect(world: &World) {
     world.app().db.write(&Caller::anonymous(), unit).await.unwrap();
 }
 
+/// How many rows each table has.
+async fn rows(world: &World) -> BTreeMap<String, i64> {
+    let names = match world.db.location() {
+        Location::Sqlite(_) => {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        }
+        Location::Postgres(_) => {
+            "SELECT CAST(table_name AS TEXT) FROM information_schema.tables
+             WHERE table_schema = 'public'"
+        }
+    };
+    let unit = async move |tx: &mut Tx| {
+        let mut rows = BTreeMap::<String, i64>::new();
+        for mut row in tx.fetch_all(names, &[]).await? {
+            let name: String = row.next()?;
+            let sql = format!("SELECT count(*) FROM {name}");
+            rows.insert(name, tx.fetch_one(&sql, &[]).await?.next()?);
+        }
+        Ok(rows)
+    };
+    world.app().db.read(&Caller::anonymous(), unit).await.unwrap()
+}
+
 async fn count(world: &World, condition: &'static str) -> i64 {
     let sql = format!("SELECT count(*) FROM {condition}");
     let unit = async move |tx: &mut Tx| tx.fetch_one(&sql, &[]).await?.next();
@@ -85,5 +111,43 @@ both_engines! {
         assert!(logins > 0 && slowest < LOGIN, "{logins} logins, {slowest:?}");
         assert_eq!(count(&world, open).await, 0);
         assert!(count(&world, "authorization_codes").await <= 1 + logins);
+    }
+
+    async fn lod_11_of_logins_that_nobody_finished_nothing_is_left_in_the_end(world: World) {
+        const ROUNDS: i64 = 40;
+        const ABANDONED: i64 = 50;
+        const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+        // What a login leaves for good, such as the profile, is there before.
+        let login = async || {
+            let code = world.code().await;
+            assert_eq!(world.redeem(&code, &[]).await.status, 200);
+        };
+        login().await;
+        let before = rows(&world).await;
+        assert!(before.len() > 20, "{before:?}");
+        for _ in 0..ROUNDS {
+            // More than a connection may begin in a minute.
+            world.clock.advance_ms(10_000);
+            let mut visits = JoinSet::new();
+            for _ in 0..ABANDONED {
+                visits.spawn(Request::get(&world.authorize_url(&[])).send());
+            }
+            for visit in visits.join_all().await {
+                assert_eq!(visit.status, 302, "{}", visit.text());
+            }
+            login().await;
+        }
+        let during = rows(&world).await;
+        assert!(during["sso_sessions"] >= before["sso_sessions"] + ROUNDS * ABANDONED);
+        world.clock.advance_ms(DAY_MS);
+        let closed = sweep::time_out(world.app()).await.unwrap();
+        assert_eq!(i64::try_from(closed), Ok(ROUNDS * ABANDONED));
+        world.clock.advance_ms(400 * DAY_MS);
+        sweep::purge(world.app()).await.unwrap();
+        let after = rows(&world).await;
+        assert_eq!(after["sso_sessions"], 0);
+        for (table, count) in &after {
+            assert!(*count <= before[table], "{table}: {} rows, then {count}", before[table]);
+        }
     }
 }

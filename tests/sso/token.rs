@@ -208,7 +208,7 @@ both_engines! {
         let doubled = format!(r#"{{"grant_type":"authorization_code","code":"x","code":"{code}"}}"#);
         let answer = Request::new("POST", &url).body("application/json", doubled).send().await;
         assert_error(&answer, "invalid_request", "A parameter was given more than once.");
-        for body in ["[]", "{", "\"x\"", "null", "\u{0}", &"[".repeat(100_000)] {
+        for body in ["[]", "{", "\"x\"", "null", "\u{0}", &"[".repeat(60_000)] {
             let answer = Request::new("POST", &url).body("application/json", body).send().await;
             assert_error(&answer, "invalid_request", "The body is no JSON object.");
         }
@@ -249,7 +249,7 @@ both_engines! {
 
     async fn cod_15_16_a_code_that_is_none_is_refused_without_being_repeated(world: World) {
         let code = world.code().await;
-        let (upper, huge) = (code.to_ascii_uppercase(), "c".repeat(1_000_000));
+        let (upper, huge) = (code.to_ascii_uppercase(), "c".repeat(60_000));
         let last = if code.ends_with('A') { "B" } else { "A" };
         let changed = format!("{}{last}", &code[..42]);
         for wrong in [
