@@ -18,7 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::base::secret::{Secret, hmac_sha256, random_bytes, sha256};
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 
 const VERSION: u8 = 1;
 const KEY_ID_LEN: usize = 8;
@@ -309,6 +309,9 @@ impl Sealer {
         };
         let (head, body) =
             sealed.split_at_checked(1 + KEY_ID_LEN + SALT_LEN).ok_or_else(damaged)?;
+        if head[0] != VERSION {
+            return Err(stored::unknown("a sealed value"));
+        }
         let (id, salt) = head[1..].split_at(KEY_ID_LEN);
         let key = self.keys.iter().find(|(known, _)| known == id).map(|(_, key)| key);
         let key = key.ok_or_else(|| {
@@ -318,9 +321,6 @@ impl Sealer {
                  and the keys that were given are {given}"
             ))
         })?;
-        if head[0] != VERSION {
-            return Err(damaged());
-        }
         let mut body = Zeroizing::new(body.to_vec());
         let length = cipher(key, salt)?
             .open_in_place(zero_nonce(), Aad::from(place.aad()), &mut body)

@@ -182,7 +182,7 @@ async fn new_environment(app: &App, kind: Kind) -> String {
     app.db
         .write(&Caller::anonymous(), async move |tx| {
             environment::create(tx, &NewEnvironment { name: "Test".to_owned(), kind }).await?;
-            let new = NewApiKey { name: "Tests".to_owned(), expires_at: None };
+            let new = NewApiKey::named("Tests");
             let (_, secret) = api_key::create(tx, &new).await?;
             Ok(secret.expose().to_owned())
         })
