@@ -22,7 +22,7 @@ mod oidc_provider;
 mod pooler;
 pub mod process;
 mod sdk;
-mod service;
+pub mod service;
 mod set;
 mod shutdown;
 mod support_bundle;

@@ -13,6 +13,7 @@ mod initiate;
 mod jwks;
 mod login;
 mod logout;
+mod mix_up;
 mod newer;
 mod outside;
 mod profile;
