@@ -75,7 +75,8 @@ impl Hostile {
 
     /// From now on it says this of itself.
     fn says(&self, world: &World, change: impl FnOnce(&mut Value)) {
-        change(&mut *self.told.0.lock().unwrap());
+        let metadata: &mut Value = &mut self.told.0.lock().unwrap();
+        change(metadata);
         world.app().upstream.forget(&self.connection_id);
     }
 
