@@ -170,7 +170,7 @@ impl App {
 }
 
 /// The sealing keys, from where the settings say. A key file is made if there is none, unless
-/// something was `sealed_with` a key before.
+/// something was `sealed_with` a key before. Keys that others know are for the machine of a developer.
 ///
 /// # Errors
 ///
@@ -181,7 +181,11 @@ pub fn sealer(config: &Config, sealed_with: Option<&str>) -> Result<Sealer> {
         (None, Some(command)) => Sealer::from_command(command),
         (None, None) => Sealer::from_file(&config.data.join(KEY_FILE), sealed_with),
     };
-    sealer.map_err(Error::internal)
+    let sealer = sealer.map_err(Error::internal)?;
+    if !config.is_local() {
+        sealer.check_is_secret().map_err(Error::internal)?;
+    }
+    Ok(sealer)
 }
 
 /// A setting as the database room has it.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use url::Url;
+use url::{Host, Url};
 
 use crate::base::address::Range;
 use crate::base::secret::Secret;
@@ -323,9 +323,15 @@ pub fn variable(name: &str) -> Option<Secret> {
 }
 
 /// What is written where: every setting with its value and origin.
-#[derive(Debug)]
 pub struct Sources {
     values: BTreeMap<&'static str, (String, Origin)>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.shown().map(|(setting, value, origin)| (setting.name, (value, origin)));
+        f.debug_map().entries(shown).finish()
+    }
 }
 
 impl Sources {
@@ -667,6 +673,18 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Whether browsers and applications reach the service on this machine only, as a developer's do.
+    pub fn is_local(&self) -> bool {
+        match self.base_url.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+}
+
 /// The command, which leaves no doubt about whose keys count.
 fn keys_command(sources: &Sources) -> Result<Option<String>, ConfigError> {
     let command = sources.text("keys_command");
@@ -821,6 +839,29 @@ mod tests {
         let sources = collect(&[("VESTIBULE_DATABASE", "postgres://u:canary@h/d")], &[]).unwrap();
         assert!(sources.shown().all(|(_, value, _)| !value.contains("canary")));
         assert!(!format!("{:?}", Config::read(&sources).unwrap()).contains("canary"));
+    }
+
+    #[test]
+    fn only_an_address_of_this_machine_is_local() {
+        let is_local = |url: &str| {
+            let sources = collect(&[], &[("base-url", url)]).unwrap();
+            Config::read(&sources).unwrap().is_local()
+        };
+        for url in ["http://127.0.0.1:8080", "https://localhost", "http://[::1]:1"] {
+            assert!(is_local(url), "{url}");
+        }
+        for url in ["https://sso.example.com", "http://10.0.0.5", "https://localhost.example.com"] {
+            assert!(!is_local(url), "{url}");
+        }
+        let everywhere = Config::read(&collect(&[], &[("listen", "0.0.0.0:80")]).unwrap());
+        assert!(!everywhere.unwrap().is_local());
+    }
+
+    #[test]
+    fn sec_11_no_setting_has_a_secret_by_default() {
+        let secret: Vec<_> = SETTINGS.iter().filter(|setting| setting.secret).collect();
+        assert!(secret.len() > 1);
+        assert!(secret.iter().all(|setting| setting.default.is_empty()));
     }
 
     #[test]

@@ -427,7 +427,7 @@ async fn base(
         }
     };
     tx.enter(&environment.id);
-    let new = api_key::NewApiKey { name: "Demo".to_owned(), expires_at: None };
+    let new = api_key::NewApiKey::named("Demo");
     let (_, api_key) = api_key::create(tx, &new).await?;
     if redirect_uri::find_match(tx, &wanted.redirect_uri).await?.is_none() {
         redirect_uri::create(tx, &wanted.redirect_uri).await?;

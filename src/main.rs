@@ -253,7 +253,7 @@ async fn first_start(app: &App) -> Result<(), Failure> {
             let kind = environment::Kind::Sandbox;
             let new = environment::NewEnvironment { name: "Sandbox".to_owned(), kind };
             let environment = environment::create(tx, &new).await?;
-            let new = api_key::NewApiKey { name: "First key".to_owned(), expires_at: None };
+            let new = api_key::NewApiKey::named("First key");
             let (_, secret) = api_key::create(tx, &new).await?;
             Ok(Some((environment, secret)))
         })

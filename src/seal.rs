@@ -18,12 +18,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::base::secret::{Secret, hmac_sha256, random_bytes, sha256};
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 
 const VERSION: u8 = 1;
 const KEY_ID_LEN: usize = 8;
 const SALT_LEN: usize = 24;
 const TAG_LEN: usize = 16;
+/// The ids of keys that everybody can read: texts in the repository that could be taken for one.
+const PUBLISHED: &[&str] = &[
+    "1bc1c6806a37825b",
+    "320c982cbda4bd3b",
+    "d2ee4e5db1dd98d2",
+    "dfcbf760e8bacd08",
+    "fa0823c601e01670",
+];
+/// How many of its bytes differ at least in a random key: of 32, hardly ever fewer than 20 do.
+const MIN_DIFFERENT_BYTES: usize = 16;
 /// How long the command that prints the keys may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -165,6 +175,13 @@ pub enum KeyError {
     /// There is no key.
     #[error("there is no sealing key")]
     None,
+    /// The key that seals is one that others know.
+    #[error(
+        "the sealing key {0} is no secret: it stands in Vestibule's own files, or anybody would guess \
+         it. Make another one, put it in front, and run `vestibule keys rotate` if anything was sealed \
+         with this one"
+    )]
+    Published(String),
     /// The command that prints the keys does not.
     #[error("the command of the setting `keys_command` {0}")]
     Command(String),
@@ -309,6 +326,9 @@ impl Sealer {
         };
         let (head, body) =
             sealed.split_at_checked(1 + KEY_ID_LEN + SALT_LEN).ok_or_else(damaged)?;
+        if head[0] != VERSION {
+            return Err(stored::unknown("a sealed value"));
+        }
         let (id, salt) = head[1..].split_at(KEY_ID_LEN);
         let key = self.keys.iter().find(|(known, _)| known == id).map(|(_, key)| key);
         let key = key.ok_or_else(|| {
@@ -318,9 +338,6 @@ impl Sealer {
                  and the keys that were given are {given}"
             ))
         })?;
-        if head[0] != VERSION {
-            return Err(damaged());
-        }
         let mut body = Zeroizing::new(body.to_vec());
         let length = cipher(key, salt)?
             .open_in_place(zero_nonce(), Aad::from(place.aad()), &mut body)
@@ -352,6 +369,22 @@ impl Sealer {
     /// The id of the key that seals, as it stands in what it sealed.
     pub fn newest_bytes(&self) -> [u8; 8] {
         self.keys.first().map_or([0; KEY_ID_LEN], |(id, _)| *id)
+    }
+
+    /// Makes sure that the key that seals is no example and no guess. Older ones still open, so that
+    /// they can be exchanged.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Published`] if it is one.
+    pub fn check_is_secret(&self) -> Result<(), KeyError> {
+        let Some((id, key)) = self.keys.first() else { return Err(KeyError::None) };
+        let different = key.iter().collect::<std::collections::BTreeSet<_>>().len();
+        let id = hex(id);
+        if different < MIN_DIFFERENT_BYTES || PUBLISHED.contains(&id.as_str()) {
+            return Err(KeyError::Published(id));
+        }
+        Ok(())
     }
 
     /// The id of the key that seals.
@@ -421,6 +454,16 @@ mod tests {
             changed[i] ^= 1;
             assert!(sealer.open(PLACE, &changed).is_err(), "byte {i}");
         }
+    }
+
+    #[test]
+    fn sec_10_keys_are_wiped_when_they_are_dropped_and_print_as_their_ids() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        let text = Secret::random("");
+        let sealer = Sealer::from_text(&text).unwrap();
+        is_wiped(&sealer.keys[0].1);
+        assert_eq!(format!("{sealer:?}"), format!("[\"{}\"]", sealer.newest()));
+        is_wiped(&sealer.open(PLACE, &sealer.seal(PLACE, b"canary").unwrap()).unwrap());
     }
 
     #[test]

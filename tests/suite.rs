@@ -11,5 +11,6 @@ mod e2e;
 mod layering;
 mod manifest;
 mod portal;
+mod sources;
 mod sso;
 mod storage;

@@ -44,8 +44,8 @@ pub async fn fill(world: &World) {
             redirect_uri::create(tx, &uri).await?;
         }
         for n in 0..API_KEYS {
-            let name = format!("Key of deployment {n}");
-            api_key::create(tx, &NewApiKey { name, expires_at: None }).await?;
+            let new = NewApiKey::named(format!("Key of deployment {n}"));
+            api_key::create(tx, &new).await?;
         }
         for n in 0..WEBHOOK_ENDPOINTS {
             let endpoint_url = format!("https://app-{n}.example.com/webhooks");

@@ -2,18 +2,20 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 
 use super::error::ApiError;
 use crate::app::App;
 use crate::base::Caller;
 use crate::base::caller;
 use crate::base::secret::SecretHash;
-use crate::model::api_key;
+use crate::model::api_key::{self, Access};
 use crate::web::limit::Source;
 
 /// Longer texts are no key of ours, and are not hashed.
 const MAX_KEY_BYTES: usize = 256;
+/// Paths whose answers hold secrets: a key that may only read does not see them.
+const SECRETS: &[&str] = &["/webhook_endpoints"];
 
 /// The caller that the key of the request stands for.
 ///
@@ -44,14 +46,23 @@ pub(super) async fn authenticate(parts: &mut Parts, app: &App) -> Result<Caller,
     let hash = SecretHash::of(bearer(&parts.headers)?);
     let find = async move |tx: &mut _| api_key::find_by_hash(tx, &hash).await;
     let found = app.db.read(&Caller::anonymous(), find).await?;
-    let Some((environment_id, id)) = found else {
+    let Some((environment_id, id, access)) = found else {
         source.guessed(app);
         return Err(ApiError::unauthorized());
     };
     app.limits.api_key.check(id.as_str(), app.clock.now())?;
+    if access == Access::Read && !only_looks(parts) {
+        return Err(ApiError::plain(StatusCode::FORBIDDEN, "This API key may only read."));
+    }
     let caller = Caller { environment_id, source: caller::Source::Api, actor_id: id.to_string() };
     parts.extensions.insert(Authenticated(caller.clone()));
     Ok(caller)
+}
+
+/// Whether a request changes nothing and is answered without secrets.
+fn only_looks(parts: &Parts) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD)
+        && !SECRETS.iter().any(|prefix| parts.uri.path().starts_with(prefix))
 }
 
 /// The bearer token of the one `Authorization` header.

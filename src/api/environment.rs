@@ -74,7 +74,7 @@ async fn list_api_keys(
 }
 
 /// A new key with the key itself, which is shown this once.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 struct CreatedApiKey {
     #[serde(flatten)]
     key: ApiKey,

@@ -19,6 +19,7 @@ use crate::base::page::Order;
 const COMMON: &[(&str, &str)] = &[
     ("400", "The request is malformed, or breaks a rule that WorkOS answers so."),
     ("401", "The API key is missing, unknown, expired or revoked."),
+    ("403", "The API key may only read."),
     ("404", "There is no such thing in this environment."),
     ("422", "A member of the request breaks a rule."),
     ("429", "Too many requests: see Retry-After."),

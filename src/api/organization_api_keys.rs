@@ -35,7 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// A new key with the key itself, which is shown this once.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 struct CreatedOrganizationApiKey {
     #[serde(flatten)]
     key: OrganizationApiKey,

@@ -44,7 +44,7 @@ struct GenerateLink {
 }
 
 /// The link.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 struct PortalLink {
     /// Its address. Who has it can set the organization up: send the browser there at once.
     link: String,

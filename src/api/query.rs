@@ -17,8 +17,14 @@ use crate::base::time::Timestamp;
 const MAX_VALUES: usize = 200;
 
 /// The names and values of a query, in their order. Unknown names are ignored.
-#[derive(Debug)]
 pub struct Query(Vec<(String, String)>);
+
+impl std::fmt::Debug for Query {
+    /// The names: somebody may have put a key among the values.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 /// Which part of a list is wanted, as the document describes it; [`Query::page`] reads it.
 #[derive(Debug, IntoParams)]

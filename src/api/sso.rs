@@ -46,7 +46,7 @@ struct AuthorizeLogout {
 }
 
 /// What the browser is sent away with.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 struct LogoutAuthorization {
     /// Where to send the browser, within five minutes and once.
     logout_url: String,

@@ -1,39 +1,40 @@
 //! What was parsed before: the same text means the same, so nothing in here can be out of date.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use quick_cache::sync::Cache;
 use serde::de::DeserializeOwned;
 
-use super::{Error, Result};
+use super::{Result, stored};
 
-/// Texts that are parsed again and again, such as the settings of a connection in each login, and
-/// what they say. Bounded: the least used give way.
-pub struct Memo<T>(LazyLock<Cache<Box<str>, T>>);
+/// How many texts are remembered; beyond that the least used go.
+const CAPACITY: usize = 1024;
+
+/// Stored texts of one kind that are parsed again and again, such as the settings of a connection in
+/// each login, and what they say.
+pub struct Memo<T> {
+    what: &'static str,
+    known: OnceLock<Cache<Box<str>, T>>,
+}
 
 impl<T: Clone + DeserializeOwned> Memo<T> {
-    /// Remembers nothing yet.
-    pub const fn new() -> Self {
-        Self(LazyLock::new(|| Cache::new(1024)))
+    /// Remembers nothing yet; `what` the texts are, for who reads of a fault.
+    pub const fn new(what: &'static str) -> Self {
+        Self { what, known: OnceLock::new() }
     }
 
-    /// What the JSON text says.
+    /// What a text says.
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] if it does not parse.
+    /// As [`stored::json`].
     pub fn parse(&self, text: &str) -> Result<T> {
-        if let Some(known) = self.0.get(text) {
-            return Ok(known);
+        let known = self.known.get_or_init(|| Cache::new(CAPACITY));
+        if let Some(parsed) = known.get(text) {
+            return Ok(parsed);
         }
-        let parsed: T = serde_json::from_str(text).map_err(Error::internal)?;
-        self.0.insert(text.into(), parsed.clone());
+        let parsed: T = stored::json(self.what, text)?;
+        known.insert(text.into(), parsed.clone());
         Ok(parsed)
-    }
-}
-
-impl<T: Clone + DeserializeOwned> Default for Memo<T> {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -12,6 +12,7 @@ pub mod rate;
 pub mod redirect_uri;
 pub mod secret;
 pub mod signing;
+pub mod stored;
 pub mod time;
 pub mod trace;
 pub mod unwind;

@@ -200,6 +200,12 @@ mod tests {
     }
 
     #[test]
+    fn sec_10_a_secret_is_wiped_when_it_is_dropped() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        is_wiped(&Secret::new("x").0);
+    }
+
+    #[test]
     fn csr_07_secrets_do_not_repeat() {
         let mut seen = std::collections::HashSet::new();
         assert!((0..10_000).all(|_| seen.insert(Secret::random("").expose().to_owned())));

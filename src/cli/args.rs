@@ -119,6 +119,9 @@ pub enum ApiKeyCommand {
     Create {
         /// What to call it.
         name: String,
+        /// Whether it may only look at what is no secret.
+        #[arg(long)]
+        read_only: bool,
     },
     /// List keys.
     List,

@@ -16,12 +16,11 @@ use crate::base::page::{Page, PageRequest};
 use crate::base::secret::Secret;
 use crate::base::{Caller, Error, Result};
 use crate::db::Tx;
+use crate::model::api_key::{self, Access, NewApiKey};
 use crate::model::connection::{self, Connection, ConnectionState, ConnectionType, NewConnection};
 use crate::model::environment::{self, Environment};
 use crate::model::organization::{self, NewOrganization};
-use crate::model::{
-    api_key, connection_group, event, organization_domain, redirect_uri, role, sso_session,
-};
+use crate::model::{connection_group, event, organization_domain, redirect_uri, role, sso_session};
 use crate::{domains, setup};
 
 /// What the commands work with.
@@ -126,8 +125,9 @@ async fn environments(session: &Session, command: EnvironmentCommand) -> Result<
 
 async fn api_keys(session: &Session, command: ApiKeyCommand) -> Result<Value> {
     match command {
-        ApiKeyCommand::Create { name } => {
-            let new = api_key::NewApiKey { name, expires_at: None };
+        ApiKeyCommand::Create { name, read_only } => {
+            let access = if read_only { Access::Read } else { Access::Full };
+            let new = NewApiKey { access, ..NewApiKey::named(name) };
             session
                 .write(async move |tx| {
                     let (key, secret) = api_key::create(tx, &new).await?;

@@ -1,12 +1,21 @@
 //! A flag for every setting, made from the one list of settings.
 
+use std::fmt;
+
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::config::SETTINGS;
 
 /// The settings that were given as flags: name of the flag, value.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Overrides(pub Vec<(String, String)>);
+
+impl fmt::Debug for Overrides {
+    /// The names: among the values are keys and passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(flag, _)| flag)).finish()
+    }
+}
 
 impl Args for Overrides {
     fn augment_args(mut command: Command) -> Command {

@@ -44,6 +44,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "api_keys_and_origins",
         sql: include_str!("../../migrations/0007_api_keys_and_origins.sql"),
     },
+    Migration {
+        version: 8,
+        name: "read_keys",
+        sql: include_str!("../../migrations/0008_read_keys.sql"),
+    },
 ];
 
 /// How the name of a migration begins after which older programs do not work any more. All others

@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 use super::tx::Tx;
 use super::value::{Cell, Param, Row};
-use crate::base::Result;
 use crate::base::page::{Page, PageRequest};
+use crate::base::{Result, stored};
 
 /// A query in the making.
 #[derive(Debug)]
@@ -94,11 +94,16 @@ impl Query {
     ///
     /// As [`Tx::fetch_all`].
     pub async fn fetch_all(&self, tx: &mut Tx) -> Result<Vec<Row>> {
-        let params: Vec<Param<'_>> = self.params.iter().map(Cell::as_param).collect();
-        tx.fetch_all(&self.sql, &params).await
+        self.fetch(tx, &self.sql).await
     }
 
-    /// One page, ordered by `column`, whose values are the cursors.
+    async fn fetch(&self, tx: &mut Tx, sql: &str) -> Result<Vec<Row>> {
+        let params: Vec<Param<'_>> = self.params.iter().map(Cell::as_param).collect();
+        tx.fetch_all(sql, &params).await
+    }
+
+    /// One page, ordered by `column`, whose values are the cursors, of the rows that this program
+    /// knows ([`stored`]).
     ///
     /// # Errors
     ///
@@ -118,9 +123,17 @@ impl Query {
         }
         let direction = if oldest_first { "ASC" } else { "DESC" };
         let _ = write!(self.sql, " ORDER BY {column} {direction}");
-        self.limit(request.limit + 1);
-        let rows = self.fetch_all(tx).await?.into_iter().map(from_row).collect::<Result<_>>()?;
-        Ok(request.page(rows, key))
+        let mut wanted = request.limit + 1;
+        loop {
+            let rows = self.fetch(tx, &format!("{} LIMIT {wanted}", self.sql)).await?;
+            let read = rows.len();
+            let known = stored::all(rows.into_iter().map(&from_row))?;
+            if known.len() > request.limit || read < wanted {
+                return Ok(request.page(known, key));
+            }
+            // As many more as there are rows that count as absent.
+            wanted = request.limit + 1 + (read - known.len());
+        }
     }
 }
 

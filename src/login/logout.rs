@@ -18,6 +18,7 @@ use crate::base::failure::Failure;
 use crate::base::secret::{Secret, SecretHash};
 use crate::model::logout::AWAY_MS;
 use crate::sso::logout::{self, BackChannelRefused, LogoutRefused};
+use crate::web::brand::Brand;
 use crate::web::departure::under_way;
 use crate::web::{cookies, page};
 
@@ -45,7 +46,7 @@ pub(super) async fn logout(State(app): State<App>, parts: Parts) -> Response {
         Ok(departed) => {
             let mut response = match &departed.location {
                 Some(location) => page::redirect(location),
-                None => signed_out(),
+                None => signed_out(Brand::of(&app, &departed.environment_id).await),
             };
             if let Some(secret) = &departed.browser_secret {
                 let value = (secret.expose(), AWAY_MS / 1000);
@@ -53,7 +54,7 @@ pub(super) async fn logout(State(app): State<App>, parts: Parts) -> Response {
             }
             response
         }
-        Err(refused) => not_signed_out(&refused),
+        Err(refused) => not_signed_out(&app, &refused).await,
     }
 }
 
@@ -76,7 +77,7 @@ pub(super) async fn callback(
             cookies::remove(&app, &mut response, COOKIE);
             response
         }
-        None => signed_out(),
+        None => signed_out(Brand::of_connection(&app, &external_key).await),
     }
 }
 
@@ -91,11 +92,9 @@ pub(super) async fn front_channel(
         return page::body(StatusCode::NO_CONTENT, "text/plain", Body::empty());
     }
     logout::front_channel(&app, &external_key, under_way(&app, &parts.headers)).await;
-    message(
-        StatusCode::OK,
-        "Nothing more to do here",
-        "If you wanted to sign out of an application, please do so there.",
-    )
+    let brand = Brand::of_connection(&app, &external_key).await;
+    let sentence = "If you wanted to sign out of an application, please do so there.";
+    message(StatusCode::OK, brand, ("Nothing more to do here", sentence))
 }
 
 /// `POST /sso/oidc/idp-logout/{external_key}`: a logout token (OpenID Connect Back-Channel Logout 1.0
@@ -159,17 +158,17 @@ fn refused(status: StatusCode, description: &str) -> Response {
     page::json(status, &body)
 }
 
-fn signed_out() -> Response {
-    message(StatusCode::OK, "You are signed out", "You can close this window.")
+fn signed_out(brand: Brand) -> Response {
+    message(StatusCode::OK, brand, ("You are signed out", "You can close this window."))
 }
 
-fn not_signed_out(refused: &LogoutRefused) -> Response {
+async fn not_signed_out(app: &App, refused: &LogoutRefused) -> Response {
     let (status, sentence) = match refused {
         LogoutRefused::Unknown => (
             StatusCode::NOT_FOUND,
             "This sign-out is not known here. Please go back to the application and sign out again.",
         ),
-        LogoutRefused::Over => (
+        LogoutRefused::Over(_) => (
             StatusCode::FORBIDDEN,
             "This sign-out was already used or took too long. Please go back to the application and \
              sign out again.",
@@ -179,7 +178,11 @@ fn not_signed_out(refused: &LogoutRefused) -> Response {
             "The sign-out service is not available at this moment. Please try again in a minute.",
         ),
     };
-    let mut response = message(status, "Sign-out not completed", sentence);
+    let brand = match refused {
+        LogoutRefused::Over(environment_id) => Brand::of(app, environment_id).await,
+        LogoutRefused::Unknown | LogoutRefused::Unavailable => Brand::default(),
+    };
+    let mut response = message(status, brand, ("Sign-out not completed", sentence));
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
     }

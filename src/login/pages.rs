@@ -7,9 +7,9 @@ use http::{HeaderValue, StatusCode};
 
 use crate::app::App;
 use crate::base::failure::{Channel, FailureCode};
-use crate::base::id::SsoSessionId;
 use crate::sso::Refused;
 use crate::sso::consent::Question;
+use crate::telemetry::request;
 use crate::web::brand::Brand;
 use crate::web::page;
 
@@ -18,7 +18,7 @@ use crate::web::page;
 struct RefusedPage<'a> {
     brand: Brand,
     sentence: &'a str,
-    reference: Option<&'a str>,
+    reference: Option<String>,
 }
 
 #[derive(Template)]
@@ -34,8 +34,10 @@ struct ConsentPage<'a> {
 #[derive(Template)]
 #[template(path = "login/message.html")]
 struct MessagePage<'a> {
+    brand: Brand,
     title: &'a str,
     sentence: &'a str,
+    reference: Option<String>,
 }
 
 #[derive(Template)]
@@ -47,9 +49,20 @@ pub(super) fn welcome() -> Response {
     page::page(StatusCode::OK, &WelcomePage)
 }
 
-/// A page that says one thing.
-pub(super) fn message(status: StatusCode, title: &str, sentence: &str) -> Response {
-    page::page(status, &MessagePage { title, sentence })
+/// A page that says one thing: a heading and a sentence.
+pub(super) fn message(
+    status: StatusCode,
+    brand: Brand,
+    (title, sentence): (&str, &str),
+) -> Response {
+    let reference = of_fault(status);
+    page::page(status, &MessagePage { brand, title, sentence, reference })
+}
+
+/// The reference number of a page about a fault of ours of which no login knows: the name of the
+/// request, by which the log has it.
+fn of_fault(status: StatusCode) -> Option<String> {
+    status.is_server_error().then(request::name).flatten()
 }
 
 /// The status of our own page for a failure.
@@ -72,14 +85,11 @@ pub(super) async fn refused(app: &App, refused: &Refused) -> Response {
         Some(id) => Brand::of(app, id).await,
         None => Brand::default(),
     };
-    let mut response = page::page(
-        status(code),
-        &RefusedPage {
-            brand,
-            sentence: code.for_person(),
-            reference: refused.session_id.as_ref().map(SsoSessionId::as_str),
-        },
-    );
+    let status = status(code);
+    let reference = refused.session_id.as_ref().map(ToString::to_string);
+    let reference = reference.or_else(|| of_fault(status));
+    let shown = RefusedPage { brand, sentence: code.for_person(), reference };
+    let mut response = page::page(status, &shown);
     if matches!(code, FailureCode::RateLimited | FailureCode::Unavailable) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
     }

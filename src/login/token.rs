@@ -86,6 +86,7 @@ fn refused(error: &TokenError) -> Response {
     let (status, word) = match error {
         TokenError::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
         TokenError::InvalidClient => (StatusCode::BAD_REQUEST, "invalid_client"),
+        TokenError::UnauthorizedClient => (StatusCode::BAD_REQUEST, "unauthorized_client"),
         TokenError::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
         TokenError::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
         TokenError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),

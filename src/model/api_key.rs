@@ -8,8 +8,38 @@ use crate::base::id::{ApiKeyId, EnvironmentId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::{Secret, SecretHash};
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Query, Row, Tx};
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Everything in its environment.
+    #[default]
+    Full,
+    /// To look at what is no secret. No login is finished with it.
+    Read,
+}
+
+impl Access {
+    /// The word that is stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Read => "read",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Full, Self::Read].into_iter().find(|access| access.as_str() == word)
+    }
+
+    fn from_stored(word: &str) -> Result<Self> {
+        Self::parse(word).ok_or_else(|| stored::unknown("the access of an API key"))
+    }
+}
 
 /// An API key without the key itself: that was shown once.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -22,6 +52,8 @@ pub struct ApiKey {
     pub name: String,
     /// How it begins and ends, such as `sk_...3456`.
     pub obfuscated_value: String,
+    /// What it may do.
+    pub access: Access,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it ends by itself.
@@ -39,6 +71,16 @@ pub struct NewApiKey {
     pub name: String,
     /// When it is to end by itself.
     pub expires_at: Option<Timestamp>,
+    /// What it may do; everything, if nobody says.
+    #[serde(default)]
+    pub access: Access,
+}
+
+impl NewApiKey {
+    /// A key of this name that may do everything, until it is revoked.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), expires_at: None, access: Access::Full }
+    }
 }
 
 /// Creates a key; the secret is returned here and never again.
@@ -58,14 +100,15 @@ pub async fn create(tx: &mut Tx, new: &NewApiKey) -> Result<(ApiKey, Secret)> {
         id: tx.new_id(),
         name,
         obfuscated_value: format!("sk_...{last_four}"),
+        access: new.access,
         created_at: tx.now(),
         expires_at: new.expires_at,
         revoked_at: None,
     };
     tx.execute(
         "INSERT INTO api_keys
-         (id, environment_id, name, key_hash, last_four, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+         (id, environment_id, name, key_hash, last_four, created_at, expires_at, access)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         &[
             (&key.id).into(),
             (&tx.environment_id()).into(),
@@ -74,16 +117,17 @@ pub async fn create(tx: &mut Tx, new: &NewApiKey) -> Result<(ApiKey, Secret)> {
             last_four.into(),
             tx.now().into(),
             new.expires_at.into(),
+            new.access.as_str().into(),
         ],
     )
     .await?;
-    let details = json!({ "name": key.name, "expires_at": key.expires_at });
+    let details = json!({ "name": key.name, "expires_at": key.expires_at, "access": key.access });
     audit::record(tx, "api_key.created", key.id.as_str(), details).await?;
     Ok((key, secret))
 }
 
-/// The environment and id of a key that is valid now. Finds the environment, so it is not limited
-/// to one.
+/// The environment and id of a key that is valid now, and what it may do. Finds the environment, so it
+/// is not limited to one.
 ///
 /// # Errors
 ///
@@ -91,15 +135,19 @@ pub async fn create(tx: &mut Tx, new: &NewApiKey) -> Result<(ApiKey, Secret)> {
 pub async fn find_by_hash(
     tx: &mut Tx,
     hash: &SecretHash,
-) -> Result<Option<(EnvironmentId, ApiKeyId)>> {
-    tx.fetch_optional(
-        "SELECT environment_id, id FROM api_keys
-         WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
-        &[hash.into(), tx.now().into()],
-    )
-    .await?
-    .map(|mut row| Ok((row.next()?, row.next()?)))
-    .transpose()
+) -> Result<Option<(EnvironmentId, ApiKeyId, Access)>> {
+    let now = tx.now();
+    let row = tx
+        .fetch_optional(
+            "SELECT environment_id, id, access FROM api_keys
+             WHERE key_hash = $1 AND revoked_at IS NULL
+                 AND (expires_at IS NULL OR expires_at > $2)",
+            &[hash.into(), now.into()],
+        )
+        .await?;
+    stored::one(row.map(|mut row| {
+        Ok((row.next()?, row.next()?, Access::from_stored(&row.next::<String>()?)?))
+    }))
 }
 
 /// Lists the keys of the environment.
@@ -109,7 +157,7 @@ pub async fn find_by_hash(
 /// As [`Tx::fetch_all`].
 pub async fn list(tx: &mut Tx, request: &PageRequest) -> Result<Page<ApiKey>> {
     Query::new(
-        "SELECT id, name, last_four, created_at, expires_at, revoked_at FROM api_keys
+        "SELECT id, name, last_four, created_at, expires_at, revoked_at, access FROM api_keys
          WHERE environment_id = $1",
         &[(&tx.environment_id()).into()],
     )
@@ -145,5 +193,6 @@ fn from_row(mut row: Row) -> Result<ApiKey> {
         created_at: row.next()?,
         expires_at: row.next()?,
         revoked_at: row.next()?,
+        access: Access::from_stored(&row.next::<String>()?)?,
     })
 }

@@ -8,7 +8,7 @@ use crate::base::id::EnvironmentId;
 use crate::base::memo::Memo;
 use crate::base::redirect_uri::{Rules, leaving_address};
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Row, Tx};
 
 /// How many addresses an environment may have to which people are sent after they logged out.
@@ -192,7 +192,7 @@ pub struct SettingsChange {
     pub logout_uris: Option<Vec<String>>,
 }
 
-static SETTINGS: Memo<Settings> = Memo::new();
+static SETTINGS: Memo<Settings> = Memo::new("the settings of an environment");
 
 const COLUMNS: &str = "id, name, kind, client_id, settings, created_at, updated_at";
 
@@ -306,7 +306,7 @@ pub async fn lock(tx: &mut Tx) -> Result<()> {
 /// As [`Tx::fetch_all`].
 pub async fn list_all(tx: &mut Tx) -> Result<Vec<Environment>> {
     let sql = format!("SELECT {COLUMNS} FROM environments ORDER BY id");
-    tx.fetch_all(&sql, &[]).await?.into_iter().map(from_row).collect()
+    stored::all(tx.fetch_all(&sql, &[]).await?.into_iter().map(from_row))
 }
 
 /// Changes the caller's environment.
@@ -393,7 +393,7 @@ fn check_client_id(text: &str) -> Result<&str> {
 
 async fn find(tx: &mut Tx, condition: &'static str, param: &str) -> Result<Option<Environment>> {
     let sql = format!("SELECT {COLUMNS} FROM environments WHERE {condition}");
-    tx.fetch_optional(&sql, &[param.into()]).await?.map(from_row).transpose()
+    stored::one(tx.fetch_optional(&sql, &[param.into()]).await?.map(from_row))
 }
 
 fn from_row(mut row: Row) -> Result<Environment> {
@@ -402,7 +402,7 @@ fn from_row(mut row: Row) -> Result<Environment> {
         id: row.next()?,
         name: row.next()?,
         kind: Kind::parse(&row.next::<String>()?)
-            .ok_or_else(|| Error::internal("an environment of unknown kind"))?,
+            .ok_or_else(|| stored::unknown("the kind of an environment"))?,
         client_id: row.next()?,
         settings: SETTINGS.parse(&row.next::<String>()?)?,
         created_at: row.next()?,

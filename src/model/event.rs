@@ -18,6 +18,9 @@ pub const RETENTION_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 /// committed one after the other began at almost the same time, but on machines with clocks of their
 /// own. An hour, in milliseconds.
 const SLACK_MS: i64 = 60 * 60 * 1000;
+/// How far the clock of a node may be behind that of another, in milliseconds, so that what it records
+/// gets a moment that is not before that of the event before.
+const BEHIND_MS: i64 = 60 * 1000;
 /// What each login records: with these names there are many wherever one looks.
 const FREQUENT: [&str; 2] = ["authentication.sso_started", "authentication.sso_succeeded"];
 /// The condition of the index of all others, word for word: no engine can tell that a parameter fits.
@@ -74,7 +77,8 @@ pub struct Filter {
     pub range_end: Option<Timestamp>,
 }
 
-/// Records that something happened. `data` is the object in its API shape.
+/// Records that something happened. `data` is the object in its API shape. The moments of events do not
+/// go back, so that who gets them out of order can put them in order.
 ///
 /// # Errors
 ///
@@ -119,7 +123,10 @@ pub async fn record_change(
     tx.execute(
         "INSERT INTO events
          (environment_id, position, id, name, organization_id, data, context, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce(
+             (SELECT created_at FROM events
+              WHERE environment_id = $1 AND position = CAST($2 AS BIGINT) - 1
+                  AND created_at > $8 AND created_at <= $9), $8))",
         &[
             (&environment_id).into(),
             position.into(),
@@ -129,6 +136,7 @@ pub async fn record_change(
             (&data).into(),
             (&context).into(),
             tx.now().into(),
+            tx.now().plus_ms(BEHIND_MS).into(),
         ],
     )
     .await?;

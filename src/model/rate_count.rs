@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::base::rate::{self, Counts, Told};
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::Tx;
 
 /// After how long without a word the counts of a node are of no use: 2 minutes, in milliseconds.
@@ -35,7 +35,8 @@ pub async fn exchange(tx: &mut Tx, node: &str, ours: &Told) -> Result<Told> {
     for mut row in rows {
         let counted: i64 = row.next()?;
         let text: String = row.next()?;
-        let told: HashMap<String, Counts> = serde_json::from_str(&text).map_err(Error::internal)?;
+        let told = stored::known(stored::json("the counts of a node", text))?;
+        let told: HashMap<String, Counts> = told.unwrap_or_default();
         for (name, counts) in told {
             let counts = rate::carry(counts, counted, minute);
             let entry = sum.entry(name).or_default();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::connection;
 use crate::base::id::ConnectionId;
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Row, Tx};
 
 /// How much a step may note, in characters; more is cut.
@@ -69,14 +69,15 @@ impl State {
 ///
 /// As [`Tx::fetch_all`].
 pub async fn find(tx: &mut Tx, id: &ConnectionId) -> Result<Option<SetupProgress>> {
-    tx.fetch_optional(
-        "SELECT connection_id, guide, guide_version, steps, updated_at FROM setup_progress
-         WHERE environment_id = $1 AND connection_id = $2",
-        &[(&tx.environment_id()).into(), id.into()],
-    )
-    .await?
-    .map(from_row)
-    .transpose()
+    let environment_id = tx.environment_id();
+    let row = tx
+        .fetch_optional(
+            "SELECT connection_id, guide, guide_version, steps, updated_at FROM setup_progress
+             WHERE environment_id = $1 AND connection_id = $2",
+            &[(&environment_id).into(), id.into()],
+        )
+        .await?;
+    stored::one(row.map(from_row))
 }
 
 /// Notes what a step of a guide showed.
@@ -153,7 +154,7 @@ fn from_row(mut row: Row) -> Result<SetupProgress> {
         connection_id: row.next()?,
         guide: row.next()?,
         guide_version: row.next()?,
-        steps: serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?,
+        steps: stored::json("the steps of a setup", row.next::<String>()?)?,
         updated_at: row.next()?,
     })
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::base::id::{EventId, WebhookDeliveryId, WebhookEndpointId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Result, stored};
 use crate::db::{Query, Row, Tx};
 
 /// How long after each failed attempt the next one is made, in milliseconds: 6 attempts within 3
@@ -196,7 +196,7 @@ pub async fn due(
     );
     query.and("next_attempt_at <= $?", tx.now().as_ms());
     query.end(" ORDER BY next_attempt_at").limit(limit);
-    query.fetch_all(tx).await?.into_iter().map(from_row).collect()
+    stored::all(query.fetch_all(tx).await?.into_iter().map(from_row))
 }
 
 /// Lists the deliveries of an endpoint.
@@ -223,7 +223,7 @@ pub async fn list(
 ///
 /// # Errors
 ///
-/// [`Error::Unavailable`] if the database does not answer.
+/// As [`Tx::execute`].
 pub async fn purge(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
     tx.execute(
         "DELETE FROM webhook_deliveries WHERE id IN
@@ -244,7 +244,7 @@ fn from_row(mut row: Row) -> Result<WebhookDelivery> {
             "pending" => State::Pending,
             "delivered" => State::Delivered,
             "failed" => State::Failed,
-            _ => return Err(Error::internal("a delivery of unknown state")),
+            _ => return Err(stored::unknown("the state of a delivery")),
         },
         attempts: row.next()?,
         next_attempt_at: row.next()?,

@@ -63,6 +63,9 @@ pub async fn finish(app: &App, back: Return<'_>) -> Result<Finished, Refused> {
     let mut trace = Trace::resume(app.clock.clone(), attempt.taken.steps.clone());
     let place = memory_place(&attempt.taken.id, &attempt.environment.id);
     let memory = Memory::<upstream::Memory>::open(app, place, &attempt.taken.memory_sealed)?;
+    let Some(memory) = memory else {
+        return Err(of_newer_program(app, &attempt, FailureCode::StateInvalid, trace).await);
+    };
     let target = Target {
         redirect_uri: attempt.taken.redirect_uri.clone(),
         app_state: memory.app_state.clone(),
@@ -122,6 +125,18 @@ pub(super) async fn take(app: &App, ticket: &Ticket, phase: Phase) -> Result<Att
     let attempt = taken.map_err(Refused::unrecorded)?;
     request::belongs_to(&attempt.taken.id);
     Ok(attempt)
+}
+
+/// Ends an attempt whose memory only a newer program knows: it counts as none that began here.
+pub(super) async fn of_newer_program(
+    app: &App,
+    attempt: &Attempt,
+    code: FailureCode,
+    trace: Trace,
+) -> Refused {
+    let failure = Failure::with_detail(code, "a newer program remembers more of this attempt");
+    let names = (&attempt.environment.id, &attempt.taken.id);
+    refuse(app, names, failure, trace, Exit::Nowhere).await
 }
 
 /// The checks that need no network: of the browser, the time and the connection.

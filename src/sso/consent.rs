@@ -2,7 +2,7 @@
 //! anybody's sees once per browser whose it is.
 
 use super::answer::Target;
-use super::callback::{judge, take};
+use super::callback::{judge, of_newer_program, take};
 use super::sign_in::{self, Entering};
 use super::{Exit, Memory, Refused, Ticket, failure_of, memory_place, refuse, system};
 use crate::app::App;
@@ -116,7 +116,9 @@ pub async fn answer(
     let ticket =
         Ticket::parse(ticket).ok_or_else(|| Refused::unrecorded(FailureCode::ConsentInvalid))?;
     let attempt = take(app, &ticket, Phase::Consent).await.map_err(|mut refused| {
-        if refused.failure.code != FailureCode::Unavailable {
+        // What is our own fault is not called the form's.
+        let code = refused.failure.code;
+        if !matches!(code, FailureCode::Unavailable | FailureCode::Internal) {
             refused.failure = FailureCode::ConsentInvalid.into();
         }
         refused
@@ -124,6 +126,9 @@ pub async fn answer(
     let mut trace = Trace::resume(app.clock.clone(), attempt.taken.steps.clone());
     let place = memory_place(&attempt.taken.id, &attempt.environment.id);
     let memory = Memory::<Entering>::open(app, place, &attempt.taken.memory_sealed)?;
+    let Some(memory) = memory else {
+        return Err(of_newer_program(app, &attempt, FailureCode::ConsentInvalid, trace).await);
+    };
     let target: Target = memory.step.target.clone();
     let external_key = match &attempt.connection {
         Some(connection) => connection.external_key.clone(),

@@ -7,7 +7,7 @@ use url::Url;
 use super::{Ticket, system};
 use crate::app::App;
 use crate::base::failure::{Failure, FailureCode};
-use crate::base::id::{Id, LogoutId, SsoSessionId};
+use crate::base::id::{EnvironmentId, Id, LogoutId, SsoSessionId};
 use crate::base::secret::{Secret, SecretHash};
 use crate::base::trace::Trace;
 use crate::base::{Caller, Error, Result};
@@ -27,6 +27,8 @@ pub type UnderWay = (SsoSessionId, SecretHash);
 /// Where the browser goes.
 #[derive(Debug)]
 pub struct Departed {
+    /// Whose logout it is: our own page carries the branding.
+    pub environment_id: EnvironmentId,
     /// The identity provider, or the application at once; `None`: it stays on our own page.
     pub location: Option<String>,
     /// The secret for the browser's cookie, if it is to come back.
@@ -38,8 +40,8 @@ pub struct Departed {
 pub enum LogoutRefused {
     /// No application asked for it.
     Unknown,
-    /// The token was used before, or is too old.
-    Over,
+    /// The token was used before, or is too old; whose logout it was.
+    Over(EnvironmentId),
     /// The database or something else does not answer now.
     Unavailable,
 }
@@ -87,12 +89,13 @@ pub async fn depart(
             Ok(Some((registered(tx, &logout).await?, kept)))
         })
         .await?;
-    let (return_to, kept) = ended.ok_or(LogoutRefused::Over)?;
+    let environment_id = logout.environment_id.clone();
+    let (return_to, kept) = ended.ok_or_else(|| LogoutRefused::Over(environment_id.clone()))?;
     tracing::info!(logout = logout.id.as_str(), ?by, "a person was logged out");
     let (Some(endpoint), Some(returning), Some(connection)) =
         (destination.endpoint, returning, connection)
     else {
-        return Ok(Departed { location: return_to, browser_secret: None });
+        return Ok(Departed { environment_id, location: return_to, browser_secret: None });
     };
     let ask = LogoutAsk {
         id_token_hint: open(app, &logout, kept),
@@ -101,7 +104,7 @@ pub async fn depart(
     };
     let settings = connection.settings.as_ref();
     let location = settings.map(|settings| upstream::logout_url(&endpoint, settings, &ask));
-    Ok(Departed { location, browser_secret: Some(returning.browser_secret) })
+    Ok(Departed { environment_id, location, browser_secret: Some(returning.browser_secret) })
 }
 
 async fn look(
@@ -110,7 +113,7 @@ async fn look(
 ) -> Result<Result<(Logout, Option<Connection>), LogoutRefused>> {
     Ok(match logout::find(tx, token).await? {
         Found::Unknown => Err(LogoutRefused::Unknown),
-        Found::Over => Err(LogoutRefused::Over),
+        Found::Over(environment_id) => Err(LogoutRefused::Over(environment_id)),
         Found::Ready(logout) => {
             tx.enter(&logout.environment_id);
             let connection = connection::find(tx, logout.connection_id.as_str()).await?;

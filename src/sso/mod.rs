@@ -21,7 +21,7 @@ use crate::base::failure::{Failure, FailureCode};
 use crate::base::id::{EnvironmentId, SsoSessionId};
 use crate::base::secret::Secret;
 use crate::base::trace::Trace;
-use crate::base::{Caller, Error, Result};
+use crate::base::{Caller, Error, Result, stored};
 use crate::model::sso_session;
 use crate::seal::Place;
 use crate::telemetry::{self, LoginEnd, metrics, request, spans};
@@ -73,6 +73,7 @@ fn failure_of(error: &Error) -> Failure {
 
 /// What a login remembers while the browser is away. Stored sealed.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Memory<T> {
     /// The application's `state`, as percent-encoded bytes.
     app_state: Option<String>,
@@ -88,9 +89,10 @@ impl<T: Serialize + serde::de::DeserializeOwned> Memory<T> {
         app.sealer.seal(place, &serde_json::to_vec(self).map_err(Error::internal)?)
     }
 
-    fn open(app: &App, place: Place<'_>, sealed: &[u8]) -> Result<Self> {
-        let bytes = app.sealer.open(place, sealed)?;
-        serde_json::from_slice(&bytes).map_err(Error::internal)
+    /// `None` if it is of a newer program, which remembers more than this one knows.
+    fn open(app: &App, place: Place<'_>, sealed: &[u8]) -> Result<Option<Self>> {
+        let opened = app.sealer.open(place, sealed);
+        stored::known(opened.and_then(|json| stored::json("the memory of a login", &json[..])))
     }
 }
 

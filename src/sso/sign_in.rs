@@ -52,6 +52,7 @@ const PROTOCOL_CLAIMS: &[&str] = &[
 
 /// A person about to be let in.
 #[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Entering {
     pub(super) session_id: SsoSessionId,
     pub(super) environment_id: EnvironmentId,

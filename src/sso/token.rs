@@ -11,10 +11,11 @@ use crate::base::time::Timestamp;
 use crate::base::{Caller, Error, Result};
 use crate::db::Tx;
 use crate::model::access_token::{self, LIFETIME_S};
+use crate::model::api_key::{self, Access};
 use crate::model::authorization_code::{self, AuthorizationCode, Take};
 use crate::model::environment::AccessTokens;
 use crate::model::profile::{self, Profile};
-use crate::model::{api_key, connection, environment, sso_session};
+use crate::model::{connection, environment, sso_session};
 use crate::telemetry::{LoginEnd, metrics, request, spans};
 
 /// What the application sends (RFC 6749 section 4.1.3).
@@ -54,6 +55,9 @@ pub enum TokenError {
     /// The client is unknown, or its secret is wrong.
     #[error("Invalid client ID or secret.")]
     InvalidClient,
+    /// The client is known, and its secret is a key that may only read.
+    #[error("This API key may only read.")]
+    UnauthorizedClient,
     /// The code is not good, whatever the reason: that goes to the log.
     #[error("The code has expired or has already been used.")]
     InvalidGrant,
@@ -88,6 +92,8 @@ struct Client {
     environment_id: EnvironmentId,
     client_id: String,
     is_public: bool,
+    /// What its secret allows.
+    access: Access,
     access_tokens: AccessTokens,
 }
 
@@ -119,6 +125,9 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
         .read(&Caller::anonymous(), async move |tx| authenticate(tx, &client_id, secret).await)
         .await?
         .ok_or(TokenError::InvalidClient)?;
+    if client.access != Access::Full {
+        return Err(TokenError::UnauthorizedClient);
+    }
     let fingerprint = fingerprint(&request, &client, &code);
     let tokens = access_tokens(app, &request, &client, &code).await?;
     let redeeming = Redeeming { request, client, code, fingerprint, tokens };
@@ -180,13 +189,14 @@ async fn authenticate(
         environment_id: environment.id,
         client_id: environment.client_id,
         is_public: secret.is_none(),
+        access: Access::Full,
         access_tokens: environment.settings.access_tokens,
     };
     Ok(match secret {
         Some(hash) => api_key::find_by_hash(tx, &hash)
             .await?
-            .filter(|(environment_id, _)| *environment_id == client.environment_id)
-            .map(|_| client),
+            .filter(|(environment_id, ..)| *environment_id == client.environment_id)
+            .map(|(_, _, access)| Client { access, ..client }),
         None => environment.settings.public_client.then_some(client),
     })
 }

@@ -21,6 +21,7 @@ const MAX_PARTS: usize = 32;
 /// A request.
 #[derive(Debug)]
 pub struct Current {
+    name: String,
     span: Span,
     session: OnceLock<SsoSessionId>,
     began: Instant,
@@ -41,11 +42,11 @@ struct Part {
 }
 
 impl Current {
-    /// A request whose lines in the log are within this span, and that began now.
-    pub fn new(span: Span, now: Timestamp) -> Arc<Self> {
-        let parts = spans::is_on().then(Mutex::default);
+    /// A request of this name, whose lines in the log are within this span, and that began now.
+    pub fn new(name: &str, span: Span, now: Timestamp) -> Arc<Self> {
+        let (name, parts) = (name.to_owned(), spans::is_on().then(Mutex::default));
         let (session, began) = (OnceLock::new(), Instant::now());
-        Arc::new(Self { span, session, began, began_at: now, parts })
+        Arc::new(Self { name, span, session, began, began_at: now, parts })
     }
 
     /// Runs a future for this request.
@@ -94,6 +95,11 @@ impl Current {
             ok: status < 500,
         });
     }
+}
+
+/// The name by which the request is found in the log (`X-Request-ID`).
+pub fn name() -> Option<String> {
+    CURRENT.try_with(|current| current.name.clone()).ok()
 }
 
 /// Notes which login the request belongs to; all lines of the log carry it from then on.

@@ -11,8 +11,10 @@ use super::page;
 use crate::app::App;
 use crate::base::id::EnvironmentId;
 use crate::base::secret::{base64url, sha256};
-use crate::base::{Caller, Result};
+use crate::base::{Caller, Error, Result};
+use crate::db::Tx;
 use crate::model::branding::{self, Accent, Branding};
+use crate::model::connection;
 
 /// What a page needs: call `ui::brand_style(brand)` in its head and `ui::brand_mark(brand)` in its
 /// header.
@@ -43,11 +45,28 @@ impl Brand {
         let read = async move |tx: &mut _| branding::of(tx, &id).await;
         match app.db.read(&Caller::anonymous(), read).await {
             Ok(branding) => Self::new(environment_id, &branding),
-            Err(error) => {
-                tracing::warn!(error = error.chain(), "a page goes without branding");
-                Self::default()
-            }
+            Err(error) => Self::without(&error),
         }
+    }
+
+    /// The branding of the environment that a connection is of, by the part of the connection's
+    /// addresses that names it.
+    pub async fn of_connection(app: &App, external_key: &str) -> Self {
+        let key = external_key.to_owned();
+        let read = async move |tx: &mut Tx| {
+            let connection = connection::find_by_external_key(tx, &key).await?;
+            let Some(id) = connection.map(|it| it.environment_id) else { return Ok(None) };
+            Ok(Some((branding::of(tx, &id).await?, id)))
+        };
+        match app.db.read(&Caller::anonymous(), read).await {
+            Ok(found) => found.map(|(branding, id)| Self::new(&id, &branding)).unwrap_or_default(),
+            Err(error) => Self::without(&error),
+        }
+    }
+
+    fn without(error: &Error) -> Self {
+        tracing::warn!(error = error.chain(), "a page goes without branding");
+        Self::default()
     }
 }
 

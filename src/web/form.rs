@@ -17,9 +17,15 @@ const MAX_BYTES: usize = 256 * 1024;
 const MAX_UPLOAD_BYTES: usize = 2 * 1024 * 1024;
 
 /// A form that a page of ours sent. There is no other way to its fields than through the check.
-#[derive(Debug)]
 pub struct Form {
     pairs: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Form {
+    /// The names of the fields: what was typed may be a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.pairs.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 impl FromRequest<App> for Form {

@@ -39,7 +39,7 @@ pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -
         sso_session = Empty,
     );
     request.extensions_mut().insert(RequestId(id.clone()));
-    let current = Current::new(span.clone(), app.clock.now());
+    let current = Current::new(&id, span.clone(), app.clock.now());
     let answering = Arc::clone(&current).scope(guard::answer(request, next));
     let mut response = answering.instrument(span.clone()).await;
     let (took, status) = (current.elapsed(), response.status().as_u16());

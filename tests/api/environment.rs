@@ -44,6 +44,39 @@ both_engines! {
         assert_eq!(answer, json!({ "message": "Unauthorized" }));
     }
 
+    async fn api_02_a_key_that_may_only_read_changes_nothing_and_sees_no_secret(world: World) {
+        let body = json!({ "name": "Reports", "access": "read" });
+        let created = world.post("/environment/api_keys", body).await.expect(201);
+        assert_eq!(created["access"], "read");
+        let key = created["value"].as_str().unwrap();
+        let organization = world.post("/organizations", json!({ "name": "Acme" })).await.expect(201);
+        let one = format!("/organizations/{}", organization["id"].as_str().unwrap());
+        let own = format!("/environment/api_keys/{}", created["id"].as_str().unwrap());
+        for path in ["/organizations", &one, "/connections", "/events", "/environment"] {
+            world.call(key, Method::GET, path, None).await.expect(200);
+        }
+        let named = json!({ "name": "Changed" });
+        for (method, path, body) in [
+            (Method::POST, "/organizations", Some(&named)),
+            (Method::POST, "/environment/api_keys", Some(&named)),
+            (Method::PUT, &one, Some(&named)),
+            (Method::PATCH, "/environment", Some(&named)),
+            (Method::DELETE, &one, None),
+            (Method::DELETE, &own, None),
+            (Method::POST, "/sso/logout/authorize", Some(&json!({ "profile_id": "prof_1" }))),
+            (Method::GET, "/webhook_endpoints", None),
+        ] {
+            let answer = world.call(key, method, path, body.cloned()).await.expect(403);
+            assert_eq!(answer, json!({ "message": "This API key may only read." }), "{path}");
+        }
+        assert_eq!(world.get(&one).await.expect(200)["name"], "Acme");
+        assert_eq!(world.get("/environment").await.expect(200)["name"], "Test");
+        // What a full key gets wrong is told apart.
+        world.post("/environment/api_keys", json!({ "name": "X", "access": "all" })).await.expect(422);
+        let full = world.post("/environment/api_keys", json!({ "name": "X" })).await.expect(201);
+        assert_eq!(full["access"], "full");
+    }
+
     async fn api_11_after_a_key_is_revoked_no_request_with_it_succeeds(world: World) {
         let created = world.post("/environment/api_keys", json!({ "name": "CI" })).await.expect(201);
         let key = created["value"].as_str().unwrap();

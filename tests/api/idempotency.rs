@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
+use vestibule::app::{App, Parts};
 use vestibule::base::Caller;
 use vestibule::sso::sweep;
 
@@ -214,8 +215,8 @@ both_engines! {
 
     async fn equal_requests_at_once_are_carried_out_once_on_two_nodes(world: World) {
         // The second node has nothing in common with the first but the database.
-        let mut second = world.app.clone();
-        second.db = world.database.open(world.clock.clone()).await;
+        let db = world.database.open(world.clock.clone()).await;
+        let second = App::from(Parts { db, ..(*world.app).clone() });
         let nodes = [world.router.clone(), world::router(second)];
         for round in 0..10 {
             let body = json!({ "name": format!("Round {round}") });

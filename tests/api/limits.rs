@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Method, Request};
 use serde_json::json;
-use vestibule::app::{App, Limits};
+use vestibule::app::{App, Limits, Parts};
 use vestibule::base::Caller;
 use vestibule::base::secret::Secret;
 use vestibule::config;
@@ -25,7 +25,8 @@ fn limited(world: &World, change: impl FnOnce(&mut config::Limits)) -> App {
     begin_a_minute(world);
     let mut settings = config::Limits::default();
     change(&mut settings);
-    App { limits: Arc::new(Limits::new(&settings)), ..world.app.clone() }
+    let limits = Arc::new(Limits::new(&settings));
+    App::from(Parts { limits, ..(*world.app).clone() })
 }
 
 /// What was counted in the minute before counts less and less, so a slow test that crosses into the

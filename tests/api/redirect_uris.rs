@@ -118,7 +118,7 @@ both_engines! {
 
 async fn caller(world: &World, key: &str) -> Caller {
     let hash = vestibule::base::secret::SecretHash::of(key);
-    let (id, _) = world
+    let (id, ..) = world
         .app
         .db
         .read(&Caller::anonymous(), async move |tx| {

@@ -71,7 +71,7 @@ impl Fixture for World {
         let config = Config::read(&Sources::collect(None, &[]).unwrap()).unwrap();
         let dns = Dns::new(&[crate::support::dns::nobody()], dns::DEADLINE);
         let outbound = Outbound::new(&config.outbound).unwrap();
-        let app = App {
+        let app = App::from(Parts {
             config: Arc::new(config),
             db: database.open(clock.clone()).await,
             clock: clock.clone(),
@@ -81,7 +81,7 @@ impl Fixture for World {
             limits: Arc::new(Limits::new(&vestibule::config::Limits::default())),
             doctor_rate: Arc::new(Limiter::new("doctor", 20)),
             stopping: Arc::default(),
-        };
+        });
         let router = router(app.clone());
         let key = new_environment(&app, Kind::Sandbox).await;
         Self { app, router, clock, key, database }
@@ -183,7 +183,7 @@ async fn new_environment(app: &App, kind: Kind) -> String {
     app.db
         .write(&Caller::anonymous(), async move |tx| {
             environment::create(tx, &NewEnvironment { name: "Test".to_owned(), kind }).await?;
-            let new = NewApiKey { name: "Tests".to_owned(), expires_at: None };
+            let new = NewApiKey::named("Tests");
             let (_, secret) = api_key::create(tx, &new).await?;
             Ok(secret.expose().to_owned())
         })

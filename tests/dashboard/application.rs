@@ -64,6 +64,22 @@ both_engines! {
         assert_eq!(refused.status, 422);
     }
 
+    async fn api_02_a_key_that_is_made_here_may_only_read_if_that_is_chosen(world: World) {
+        let mut desk = world.desk(Role::Developer).await;
+        let list = desk.path("/api-keys");
+        let created = desk.submit(&list, &list, &[("name", "Reports"), ("access", "read")]).await;
+        let page = created.text();
+        let key = between(&page, "id=\"new-key\">", "<").to_owned();
+        assert!(between(&page, "Reports</td>", "</tr>").contains("Only read"), "{page}");
+        let ask = async |method: &str| {
+            let url = world.url("/organizations");
+            let body = serde_json::json!({ "name": "By a reader" });
+            let request = crate::support::http::Request::new(method, &url).bearer(&key);
+            request.json(&body).send().await.status
+        };
+        assert_eq!((ask("GET").await.as_u16(), ask("POST").await.as_u16()), (200, 403));
+    }
+
     async fn settings_are_saved_and_count(world: World) {
         let mut desk = world.desk(Role::Developer).await;
         let path = desk.path("/settings");

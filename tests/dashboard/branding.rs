@@ -1,6 +1,10 @@
 //! Branding: name, colour and logo.
 
+use serde_json::{Value, json};
+use url::Url;
+
 use vestibule::model::administrator::Role;
+use vestibule::sandbox::okta::TenantFault;
 
 use super::super::support::pages::{Desk, csrf};
 use crate::support::http::{Answer, Request};
@@ -95,5 +99,53 @@ both_engines! {
         }
         let unknown = world.browser().get(&world.authorize_url(&[("client_id", "x")])).await;
         assert!(!unknown.text().contains("Acme"), "{}", unknown.text());
+    }
+
+    async fn the_pages_of_a_logout_carry_the_branding_of_their_environment_alone(world: World) {
+        let mut desk = world.desk(Role::Developer).await;
+        let token = csrf(&desk.get(&desk.path("/branding")).await.text()).unwrap();
+        let fields = [("name", "Acme <i>App</i>"), ("accent", "#aa3311")];
+        assert_eq!(send(&mut desk, &token, &fields, &png()).await.status, 303);
+        // Without a logout URI the browser stays here in the end.
+        world.change_environment(json!({ "logout_uris": [] })).await;
+        let logout_url = async |profile: &Value| {
+            let asked = world.authorize_logout(profile).await;
+            Url::parse(asked["logout_url"].as_str().unwrap()).unwrap()
+        };
+        let signed_in = world.signed_in().await;
+        let mut browser = signed_in.browser;
+        let url = logout_url(&signed_in.profile).await;
+        let away = browser.get(&url).await;
+        let back = browser.get(&away.next()).await.next();
+        let landed = browser.get(&back).await;
+        let landed_again = browser.get(&back).await;
+        let used = browser.get(&url).await;
+        let key = back.path().split('/').nth(3).unwrap();
+        let front_channel = format!("/sso/oidc/idp-logout/{key}");
+        let front_channel = browser.get(&world.url(&front_channel)).await;
+        // And where the identity provider has no logout.
+        world.demo.tenant.set_tenant_faults(&[TenantFault::DiscoveryWithoutLogout]);
+        world.app().upstream.forget(world.demo.seeded.connection_id.as_str());
+        let signed_in = world.signed_in().await;
+        let mut browser = signed_in.browser;
+        let here = browser.get(&logout_url(&signed_in.profile).await).await;
+        for (page, status, words) in [
+            (landed, 200, "You are signed out"),
+            (landed_again, 200, "You are signed out"),
+            (used, 403, "already used"),
+            (front_channel, 200, "Nothing more to do here"),
+            (here, 200, "You are signed out"),
+        ] {
+            let text = page.text();
+            assert_eq!(page.status.as_u16(), status, "{text}");
+            assert!(text.contains(words), "{text}");
+            assert!(text.contains("Acme &#60;i&#62;App&#60;/i&#62;"), "{text}");
+            assert!(text.contains("<img class=\"logo\"") && text.contains("/style-"), "{text}");
+        }
+        let unknown_token = format!("/sso/logout?token={}", "t".repeat(43));
+        for unknown in [unknown_token.as_str(), "/sso/oidc/unknown/logout/callback"] {
+            let page = browser.get(&world.url(unknown)).await.text();
+            assert!(page.contains("<h1>") && !page.contains("Acme"), "{page}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use url::Url;
 
-use vestibule::app::App;
+use vestibule::app::{App, Parts};
 use vestibule::base::Caller;
 use vestibule::model::administrator::passkey;
 use vestibule::model::administrator::{self, CONFIRMED_MS, NewAdministrator, Role};
@@ -69,7 +69,7 @@ impl House {
         let app = world.app();
         let mut config = (*app.config).clone();
         config.base_url = url.clone();
-        let app = App { config: config.into(), ..app.clone() };
+        let app = App::from(Parts { config: config.into(), ..(**app).clone() });
         tokio::spawn(server::serve(listener, server::router(app), std::future::pending()));
         let new = NewAdministrator {
             email: "olga@staff.example".to_owned(),

@@ -1,6 +1,7 @@
 //! Webhooks: to a real endpoint on loopback, by the real client.
 
 pub mod receiver;
+mod wire;
 
 use serde_json::{Value, json};
 use vestibule::base::secret::Secret;

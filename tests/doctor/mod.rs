@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use vestibule::app::App;
+use vestibule::app::{App, Parts};
 use vestibule::base::failure::Owner;
 use vestibule::base::rate::Limiter;
 use vestibule::base::secret::Secret;
@@ -35,7 +35,8 @@ fn complaints(report: &Report) -> Vec<(&'static str, Owner)> {
 impl World {
     /// The service, with a doctor who never tires.
     fn clinic(&self) -> App {
-        App { doctor_rate: Arc::new(Limiter::new("doctor", 0)), ..self.app().clone() }
+        let doctor_rate = Arc::new(Limiter::new("doctor", 0));
+        App::from(Parts { doctor_rate, ..(**self.app()).clone() })
     }
 
     /// An examination by somebody in a hurry.

@@ -24,7 +24,7 @@ mod oidc_provider;
 mod pooler;
 pub mod process;
 mod sdk;
-mod service;
+pub mod service;
 mod set;
 mod shutdown;
 mod smuggling;

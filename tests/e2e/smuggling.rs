@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use url::Url;
 
-use super::nodes::Cluster;
+use super::cluster::Cluster;
 use super::service::Service;
 use super::wire::{self, statuses};
 use crate::support::{Folder, TestDb};

@@ -62,7 +62,7 @@ both_engines! {
         let tenant = &world.demo.tenant;
         let uri = second.app.callback_uri(&found);
         tenant.add_redirect_uri(&world.demo.credentials.client_id, &uri).unwrap();
-        let new = NewApiKey { name: "test".to_owned(), expires_at: None };
+        let new = NewApiKey::named("test");
         let create = async move |tx: &mut _| api_key::create(tx, &new).await;
         let (_, api_key) = second.app.db.write(&caller, create).await.unwrap();
         let default = async |tx: &mut _| redirect_uri::find_default(tx).await;

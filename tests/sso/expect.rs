@@ -249,7 +249,7 @@ impl World {
             let kind = environment::Kind::Sandbox;
             let new = environment::NewEnvironment { name: "Other".to_owned(), kind };
             let made = environment::create(tx, &new).await?;
-            let new = api_key::NewApiKey { name: "Other".to_owned(), expires_at: None };
+            let new = api_key::NewApiKey::named("Other");
             let (_, key) = api_key::create(tx, &new).await?;
             redirect_uri::create(tx, &redirect).await?;
             Ok((made, key))

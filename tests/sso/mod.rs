@@ -13,6 +13,8 @@ mod initiate;
 mod jwks;
 mod login;
 mod logout;
+mod mix_up;
+mod newer;
 mod outside;
 mod profile;
 mod redirect_uri;

@@ -119,6 +119,16 @@ both_engines! {
         assert_eq!(world.stored().await.tokens, 0);
     }
 
+    async fn api_02_a_key_that_may_only_read_finishes_no_login(world: World) {
+        let code = world.code().await;
+        let body = json!({ "name": "Reports", "access": "read" });
+        let key = world.must("POST", "/environment/api_keys", body).await;
+        let changes = [("client_secret", key["value"].as_str().unwrap())];
+        let refused = world.redeem(&code, &changes).await;
+        assert_error(&refused, "unauthorized_client", "This API key may only read.");
+        assert_eq!(world.redeem(&code, &[]).await.status, 200, "the code was not touched");
+    }
+
     async fn cod_09_18_api_01_without_the_right_secret_the_code_is_not_touched(world: World) {
         let code = bound_code(&world).await;
         let other = world.other_environment("https://other.example.com/cb").await;

@@ -1,5 +1,6 @@
 //! The database room, on both engines.
 
+mod beneath;
 mod migrations;
 mod postgres;
 mod sqlite;

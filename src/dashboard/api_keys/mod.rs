@@ -15,7 +15,7 @@ use crate::base::id::ApiKeyId;
 use crate::base::page::Page;
 use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
-use crate::model::api_key::{self, ApiKey, NewApiKey};
+use crate::model::api_key::{self, Access, ApiKey, NewApiKey};
 use crate::web::form::{Form, View};
 use crate::web::page::{page, see_other};
 use crate::web::pager::{self, Pager};
@@ -26,6 +26,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// When a new key ends: what is sent, what is shown.
 const LIFETIMES: &[(&str, &str)] =
     &[("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")];
+/// What a new key may do: what is sent, what is shown.
+const ACCESSES: &[(&str, &str)] = &[("full", "Everything"), ("read", "Only read")];
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -59,6 +61,16 @@ impl ListPage<'_> {
 
     fn lifetimes(&self) -> &'static [(&'static str, &'static str)] {
         LIFETIMES
+    }
+
+    fn accesses(&self) -> &'static [(&'static str, &'static str)] {
+        ACCESSES
+    }
+
+    /// What a key may do, as the form has it.
+    fn access(&self, key: &ApiKey) -> &'static str {
+        let known = ACCESSES.iter().find(|(word, _)| *word == key.access.as_str());
+        known.map_or("", |(_, label)| label)
     }
 }
 
@@ -114,6 +126,7 @@ async fn create(
     let new = NewApiKey {
         name: form.text("name").to_owned(),
         expires_at: days.map(|days| app.clock.now().plus_ms(days * DAY_MS)),
+        access: Access::parse(form.text("access")).unwrap_or_default(),
     };
     let write = async move |tx: &mut _| api_key::create(tx, &new).await;
     let extra = match app.db.write(&place.caller, write).await {

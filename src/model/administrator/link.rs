@@ -8,7 +8,7 @@ use super::{Role, audit, find_by_email, is_unclaimed, normal_email, taken};
 use crate::base::id::{AdministratorId, AdministratorLinkId};
 use crate::base::secret::{Secret, SecretHash};
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Param, Row, Tx};
 
 /// An hour, in milliseconds.
@@ -178,7 +178,7 @@ pub async fn find(tx: &mut Tx, kind: Kind, token: &SecretHash) -> Result<Option<
          WHERE kind = $1 AND token_hash = $2 AND expires_at > $3"
     );
     let params = [kind.as_str().into(), token.into(), tx.now().into()];
-    tx.fetch_optional(&sql, &params).await?.map(|row| from_row(kind, row)).transpose()
+    stored::one(tx.fetch_optional(&sql, &params).await?.map(|row| from_row(kind, row)))
 }
 
 /// Takes a link. With one for the first administrator all of that kind are taken: of two nodes that
@@ -217,7 +217,7 @@ pub async fn list_invitations(tx: &mut Tx) -> Result<Vec<Link>> {
          WHERE kind = 'invitation' AND expires_at > $1 ORDER BY id DESC"
     );
     let rows = tx.fetch_all(&sql, &[tx.now().into()]).await?;
-    rows.into_iter().map(|row| from_row(Kind::Invitation, row)).collect()
+    stored::all(rows.into_iter().map(|row| from_row(Kind::Invitation, row)))
 }
 
 /// Takes an invitation back.
@@ -254,11 +254,15 @@ pub async fn purge(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64> {
 fn from_row(kind: Kind, mut row: Row) -> Result<Link> {
     let id = row.next()?;
     row.next::<String>()?;
+    let administrator_id = row.next()?;
+    let role = row
+        .next::<Option<String>>()?
+        .map(|word| Role::parse(&word).ok_or_else(|| stored::unknown("the role of an invitation")));
     Ok(Link {
         id,
         kind,
-        administrator_id: row.next()?,
-        role: row.next::<Option<String>>()?.and_then(|word| Role::parse(&word)),
+        administrator_id,
+        role: role.transpose()?,
         email: row.next()?,
         created_at: row.next()?,
         expires_at: row.next()?,

@@ -15,7 +15,7 @@ use super::{audit, field};
 use crate::base::email::EmailAddress;
 use crate::base::id::AdministratorId;
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Row, Tx};
 use passkey::NewPasskey;
 use password::PasswordHash;
@@ -233,7 +233,7 @@ pub async fn is_unclaimed(tx: &mut Tx) -> Result<bool> {
 /// As [`Tx::fetch_all`].
 pub async fn list(tx: &mut Tx) -> Result<Vec<Administrator>> {
     let sql = format!("SELECT {ALL_COLUMNS} FROM administrators a ORDER BY lower(a.name), a.id");
-    tx.fetch_all(&sql, &[]).await?.iter_mut().map(from_row).collect()
+    stored::all(tx.fetch_all(&sql, &[]).await?.iter_mut().map(from_row))
 }
 
 /// The administrator with this id.
@@ -385,7 +385,7 @@ pub async fn password_hash(tx: &mut Tx, id: &AdministratorId) -> Result<Option<P
 async fn find(tx: &mut Tx, condition: &'static str, param: &str) -> Result<Option<Administrator>> {
     let sql = format!("SELECT {ALL_COLUMNS} FROM administrators a WHERE {condition}");
     let row = tx.fetch_optional(&sql, &[param.into()]).await?;
-    row.map(|mut row| from_row(&mut row)).transpose()
+    stored::one(row.map(|mut row| from_row(&mut row)))
 }
 
 fn from_row(row: &mut Row) -> Result<Administrator> {
@@ -394,7 +394,7 @@ fn from_row(row: &mut Row) -> Result<Administrator> {
         email: row.next()?,
         name: row.next()?,
         role: Role::parse(&row.next::<String>()?)
-            .ok_or_else(|| Error::internal("an administrator of unknown role"))?,
+            .ok_or_else(|| stored::unknown("the role of an administrator"))?,
         created_at: row.next()?,
         last_sign_in_at: row.next()?,
     })

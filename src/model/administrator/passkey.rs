@@ -6,7 +6,7 @@ use crate::base::id::{AdministratorId, PasskeyId};
 use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
 use crate::base::webauthn::Credential;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Row, Tx};
 use crate::model::{audit, field};
 
@@ -140,7 +140,7 @@ pub async fn note_use(
 /// As [`Tx::fetch_all`].
 pub async fn find(tx: &mut Tx, credential_id: &[u8]) -> Result<Option<Passkey>> {
     let sql = format!("SELECT {COLUMNS} FROM administrator_passkeys WHERE credential_id = $1");
-    tx.fetch_optional(&sql, &[credential_id.into()]).await?.map(from_row).transpose()
+    stored::one(tx.fetch_optional(&sql, &[credential_id.into()]).await?.map(from_row))
 }
 
 /// The passkeys of an administrator, the oldest first.
@@ -152,7 +152,7 @@ pub async fn list(tx: &mut Tx, id: &AdministratorId) -> Result<Vec<Passkey>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM administrator_passkeys WHERE administrator_id = $1 ORDER BY id"
     );
-    tx.fetch_all(&sql, &[id.into()]).await?.into_iter().map(from_row).collect()
+    stored::all(tx.fetch_all(&sql, &[id.into()]).await?.into_iter().map(from_row))
 }
 
 /// Changes what its owner calls a passkey.
@@ -219,7 +219,7 @@ fn from_row(mut row: Row) -> Result<Passkey> {
         id: row.next()?,
         public_key: row.next()?,
         algorithm: Algorithm::from_cose(row.next()?)
-            .ok_or_else(|| Error::internal("a passkey of an unknown algorithm"))?,
+            .ok_or_else(|| stored::unknown("the algorithm of a passkey"))?,
         sign_count: u32::try_from(row.next::<i64>()?).map_err(Error::internal)?,
     };
     Ok(Passkey {

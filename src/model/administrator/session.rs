@@ -6,7 +6,7 @@ use super::{ALL_COLUMNS, Administrator, from_row};
 use crate::base::id::{AdministratorId, AdministratorSessionId};
 use crate::base::secret::{Secret, SecretHash};
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Row, Tx};
 use crate::model::audit;
 
@@ -94,17 +94,15 @@ pub async fn find_session(tx: &mut Tx, token: &SecretHash) -> Result<Option<Sess
          WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.last_seen_at > $3"
     );
     let since = tx.now().plus_ms(-IDLE_MS);
-    tx.fetch_optional(&sql, &[token.into(), tx.now().into(), since.into()])
-        .await?
-        .map(|mut row| {
-            Ok(Session {
-                id: row.next()?,
-                last_seen_at: row.next()?,
-                confirmed_at: row.next()?,
-                administrator: from_row(&mut row)?,
-            })
+    let row = tx.fetch_optional(&sql, &[token.into(), tx.now().into(), since.into()]).await?;
+    stored::one(row.map(|mut row| {
+        Ok(Session {
+            id: row.next()?,
+            last_seen_at: row.next()?,
+            confirmed_at: row.next()?,
+            administrator: from_row(&mut row)?,
         })
-        .transpose()
+    }))
 }
 
 /// Notes that the browser of a session asked for something.

@@ -4,12 +4,12 @@ use super::{Connection, ConnectionDomain, ConnectionState, ConnectionType, Email
 use crate::base::id::{ConnectionId, OrganizationId};
 use crate::base::memo::Memo;
 use crate::base::page::{Page, PageRequest};
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Query, Row, Tx};
 use crate::upstream::Settings;
 
-static SETTINGS: Memo<Settings> = Memo::new();
-static POLICIES: Memo<Policy> = Memo::new();
+static SETTINGS: Memo<Settings> = Memo::new("the settings of a connection");
+static POLICIES: Memo<Policy> = Memo::new("the policy of a connection");
 
 const SELECT: &str = "SELECT id, environment_id, organization_id, connection_type, name, state,
     external_key, version, settings, policy, client_secret_sealed, next_client_secret_sealed,
@@ -76,19 +76,19 @@ pub(super) async fn find(tx: &mut Tx, id: &ConnectionId) -> Result<Option<Connec
     let sql = format!("{SELECT} id = $1 AND environment_id = $2");
     let environment_id = tx.environment_id();
     let row = tx.fetch_optional(&sql, &[id.into(), (&environment_id).into()]).await?;
-    row.map(from_row).transpose()
+    stored::one(row.map(from_row))
 }
 
 pub(super) async fn find_by_external_key(tx: &mut Tx, key: &str) -> Result<Option<Connection>> {
     let sql = format!("{SELECT} external_key = $1");
-    tx.fetch_optional(&sql, &[key.into()]).await?.map(from_row).transpose()
+    stored::one(tx.fetch_optional(&sql, &[key.into()]).await?.map(from_row))
 }
 
 pub(super) async fn of_organization(tx: &mut Tx, id: &OrganizationId) -> Result<Vec<Connection>> {
     let sql = format!("{SELECT} organization_id = $1 AND environment_id = $2 ORDER BY id");
     let environment_id = tx.environment_id();
     let rows = tx.fetch_all(&sql, &[id.into(), (&environment_id).into()]).await?;
-    rows.into_iter().map(from_row).collect()
+    stored::all(rows.into_iter().map(from_row))
 }
 
 pub(super) async fn list(
@@ -132,11 +132,7 @@ pub(super) async fn states(
     let mut query = Query::new(sql, &[(&tx.environment_id()).into()]);
     let ids: Vec<String> = organization_ids.iter().map(ToString::to_string).collect();
     let rows = query.and_in("organization_id", &ids).fetch_all(tx).await?;
-    let state = |word: String| {
-        ConnectionState::parse(&word)
-            .ok_or_else(|| Error::internal("a connection of unknown state"))
-    };
-    rows.into_iter().map(|mut row| Ok((row.next()?, state(row.next()?)?))).collect()
+    stored::all(rows.into_iter().map(|mut row| Ok((row.next()?, state(&row.next::<String>()?)?))))
 }
 
 pub(super) async fn domains(tx: &mut Tx, id: &OrganizationId) -> Result<Vec<ConnectionDomain>> {
@@ -171,16 +167,19 @@ pub(super) async fn email_rules(tx: &mut Tx, id: &OrganizationId) -> Result<Opti
     Ok(rules)
 }
 
+fn state(word: &str) -> Result<ConnectionState> {
+    ConnectionState::parse(word).ok_or_else(|| stored::unknown("the state of a connection"))
+}
+
 fn from_row(mut row: Row) -> Result<Connection> {
     Ok(Connection {
         id: row.next()?,
         environment_id: row.next()?,
         organization_id: row.next()?,
         connection_type: ConnectionType::parse(&row.next::<String>()?)
-            .ok_or_else(|| Error::internal("a connection of unknown type"))?,
+            .ok_or_else(|| stored::unknown("the type of a connection"))?,
         name: row.next()?,
-        state: ConnectionState::parse(&row.next::<String>()?)
-            .ok_or_else(|| Error::internal("a connection of unknown state"))?,
+        state: state(&row.next::<String>()?)?,
         external_key: row.next()?,
         version: row.next()?,
         settings: row.next::<Option<String>>()?.map(|text| SETTINGS.parse(&text)).transpose()?,

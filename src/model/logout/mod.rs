@@ -55,8 +55,8 @@ pub enum Found {
     Ready(Logout),
     /// There is none.
     Unknown,
-    /// Its token was used, or is too old.
-    Over,
+    /// Its token was used, or is too old; the environment that it is of.
+    Over(EnvironmentId),
 }
 
 const COLUMNS: &str = "id, environment_id, connection_id, profile_id, return_to, expires_at";
@@ -133,7 +133,7 @@ pub async fn find(tx: &mut Tx, token: &SecretHash) -> Result<Found> {
     let step: String = row.next()?;
     let found = from_row(row)?;
     let ready = step == "authorized" && tx.now() < found.expires_at;
-    Ok(if ready { Found::Ready(found) } else { Found::Over })
+    Ok(if ready { Found::Ready(found) } else { Found::Over(found.environment_id) })
 }
 
 /// The secrets of a browser on its way to the identity provider and back.

@@ -3,7 +3,7 @@
 use super::{OrganizationDomain, State, Strategy};
 use crate::base::id::{EnvironmentId, OrganizationDomainId, OrganizationId};
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Result, stored};
 use crate::db::{Query, Row, Tx};
 
 const SELECT: &str = "SELECT id, organization_id, domain, state, verification_prefix,
@@ -41,7 +41,7 @@ pub(super) async fn find(
 ) -> Result<Option<OrganizationDomain>> {
     let mut query = Query::new(SELECT, &[(&tx.environment_id()).into()]);
     query.and("id = $?", id);
-    query.fetch_all(tx).await?.pop().map(from_row).transpose()
+    stored::one(query.fetch_all(tx).await?.pop().map(from_row))
 }
 
 /// The domains of these organizations, the oldest first.
@@ -55,7 +55,7 @@ pub(super) async fn list(
     let ids: Vec<String> = organization_ids.iter().map(ToString::to_string).collect();
     let mut query = Query::new(SELECT, &[(&tx.environment_id()).into()]);
     query.and_in("organization_id", &ids).end(" ORDER BY id");
-    query.fetch_all(tx).await?.into_iter().map(from_row).collect()
+    stored::all(query.fetch_all(tx).await?.into_iter().map(from_row))
 }
 
 pub(super) async fn find_verified_owner(
@@ -111,21 +111,20 @@ pub(super) struct Due {
 
 pub(super) async fn due(tx: &mut Tx, limit: usize) -> Result<Vec<Due>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    tx.fetch_all(
-        "SELECT environment_id, check_at, check_count,
-             id, organization_id, domain, state, verification_prefix,
-             verification_token, verification_strategy, created_at, updated_at
-         FROM organization_domains
-         WHERE state = 'pending' AND check_at <= $1 ORDER BY check_at LIMIT $2",
-        &[tx.now().into(), limit.into()],
-    )
-    .await?
-    .into_iter()
-    .map(|mut row| {
+    let rows = tx
+        .fetch_all(
+            "SELECT environment_id, check_at, check_count,
+                 id, organization_id, domain, state, verification_prefix,
+                 verification_token, verification_strategy, created_at, updated_at
+             FROM organization_domains
+             WHERE state = 'pending' AND check_at <= $1 ORDER BY check_at LIMIT $2",
+            &[tx.now().into(), limit.into()],
+        )
+        .await?;
+    stored::all(rows.into_iter().map(|mut row| {
         let (environment_id, check_at, check_count) = (row.next()?, row.next()?, row.next()?);
         Ok(Due { environment_id, check_at, check_count, domain: from_row(row)? })
-    })
-    .collect()
+    }))
 }
 
 /// Puts off the next check; `false` if another node has taken this one. Not limited to an
@@ -187,7 +186,7 @@ pub(super) async fn delete(tx: &mut Tx, id: &OrganizationDomainId) -> Result<()>
 }
 
 fn from_row(mut row: Row) -> Result<OrganizationDomain> {
-    let unknown = || Error::internal("a domain in an unknown state");
+    let unknown = || stored::unknown("the state of a domain");
     Ok(OrganizationDomain {
         object: "organization_domain",
         id: row.next()?,

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{OrganizationDomain, State, Strategy, get, mark_verified, table};
-use crate::base::Result;
 use crate::base::id::{EnvironmentId, OrganizationDomainId};
 use crate::base::time::Timestamp;
+use crate::base::{Result, stored};
 use crate::db::Tx;
 use crate::model::{environment, event};
 
@@ -240,7 +240,8 @@ pub async fn last_check(tx: &mut Tx, domain: &OrganizationDomain) -> Result<Opti
     let Some((checked_at, text)) = table::last_check(tx, &domain.id).await? else {
         return Ok(None);
     };
-    let finding: Finding = serde_json::from_str(&text).map_err(crate::base::Error::internal)?;
+    let finding = stored::known(stored::json::<Finding>("the finding of a domain check", text))?;
+    let Some(finding) = finding else { return Ok(None) };
     let message = finding.message(&domain.domain);
     Ok(Some(Check { checked_at, finding, message }))
 }

@@ -3,7 +3,7 @@
 use super::{Attention, Count, HOUR_MS};
 use crate::base::id::SsoSessionId;
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Row, Tx};
 
 /// What is known of an environment.
@@ -21,9 +21,11 @@ pub(super) async fn find(tx: &mut Tx) -> Result<Option<Known>> {
     )
     .await?
     .map(|mut row| {
+        let counted_until = row.next()?;
+        let attention = stored::json("what needs attention", row.next::<String>()?);
         Ok(Known {
-            counted_until: row.next()?,
-            attention: serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?,
+            counted_until,
+            attention: stored::known(attention)?.unwrap_or_default(),
             attention_at: row.next()?,
         })
     })

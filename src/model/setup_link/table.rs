@@ -6,7 +6,7 @@ use crate::base::id::{EnvironmentId, OrganizationId, SetupLinkId, SetupSessionId
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Query, Row, Tx};
 use crate::model::connection::ConnectionType;
 
@@ -63,7 +63,7 @@ pub(super) async fn find(tx: &mut Tx, id: &SetupLinkId) -> Result<Option<SetupLi
         format!("SELECT {COLUMNS} FROM setup_links l WHERE l.environment_id = $1 AND l.id = $2");
     let environment_id = tx.environment_id();
     let row = tx.fetch_optional(&sql, &[(&environment_id).into(), id.into()]).await?;
-    row.map(|mut row| link_from(&mut row)).transpose()
+    stored::one(row.map(|mut row| link_from(&mut row)))
 }
 
 /// Finds the environment, so it is not limited to one.
@@ -74,7 +74,7 @@ pub(super) async fn find_by_hash(
     let sql =
         format!("SELECT l.environment_id, {COLUMNS} FROM setup_links l WHERE token_hash = $1");
     let row = tx.fetch_optional(&sql, &[token.into()]).await?;
-    row.map(|mut row| Ok((row.next()?, link_from(&mut row)?))).transpose()
+    stored::one(row.map(|mut row| Ok((row.next()?, link_from(&mut row)?))))
 }
 
 /// One statement on purpose: of two browsers that begin a link of the API at once, one gets it.
@@ -196,11 +196,13 @@ pub(super) async fn find_session(tx: &mut Tx, browser: &SecretHash) -> Result<Op
         "SELECT s.id, s.environment_id, s.expires_at, s.last_seen_at, {COLUMNS}
          FROM setup_sessions s JOIN setup_links l ON l.id = s.link_id WHERE s.token_hash = $1"
     );
-    let Some(mut row) = tx.fetch_optional(&sql, &[browser.into()]).await? else { return Ok(None) };
-    let (id, environment_id, expires_at) = (row.next()?, row.next()?, row.next()?);
-    let last_seen_at = row.next()?;
-    let link = link_from(&mut row)?;
-    Ok(Some(Session { id, environment_id, link, expires_at, last_seen_at }))
+    let row = tx.fetch_optional(&sql, &[browser.into()]).await?;
+    stored::one(row.map(|mut row| {
+        let (id, environment_id, expires_at) = (row.next()?, row.next()?, row.next()?);
+        let last_seen_at = row.next()?;
+        let link = link_from(&mut row)?;
+        Ok(Session { id, environment_id, link, expires_at, last_seen_at })
+    }))
 }
 
 pub(super) async fn saw_session(tx: &mut Tx, id: &SetupSessionId) -> Result<()> {
@@ -232,24 +234,27 @@ pub(super) async fn purge_sessions(tx: &mut Tx, before: Timestamp, limit: i64) -
 }
 
 fn link_from(row: &mut Row) -> Result<SetupLink> {
-    let unknown = |what: &str| Error::internal(format!("a setup link with an unknown {what}"));
     let (id, organization_id) = (row.next()?, row.next()?);
-    let kind = Kind::parse(&row.next::<String>()?).ok_or_else(|| unknown("kind"))?;
-    let features = serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?;
+    let kind = Kind::parse(&row.next::<String>()?)
+        .ok_or_else(|| stored::unknown("the kind of a setup link"))?;
+    let features = stored::json("the features of a setup link", row.next::<String>()?)?;
     let parent_id = row.next()?;
     let step = match (row.next()?, row.next()?) {
         (Some(connection_id), Some(id)) => Some(Step { connection_id, id }),
         _ => None,
     };
-    let connection_type: Option<String> = row.next()?;
+    let connection_type = row.next::<Option<String>>()?.map(|word| {
+        ConnectionType::parse(&word)
+            .ok_or_else(|| stored::unknown("the connection type of a setup link"))
+    });
     Ok(SetupLink {
         id,
         organization_id,
         kind,
         features,
         step,
-        connection_type: connection_type.as_deref().and_then(ConnectionType::parse),
-        recipients: serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?,
+        connection_type: connection_type.transpose()?,
+        recipients: stored::json("the recipients of a setup link", row.next::<String>()?)?,
         return_url: row.next()?,
         success_url: row.next()?,
         opened_count: row.next()?,

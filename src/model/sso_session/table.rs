@@ -7,7 +7,7 @@ use crate::base::page::{Page, PageRequest};
 use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
 use crate::base::trace::Step;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Param, Query, Row, Tx};
 
 const INSERT: &str = "INSERT INTO sso_sessions
@@ -105,7 +105,10 @@ pub(super) async fn take(
             &[tx.now().into(), id.into(), secret.into(), phase.into()],
         )
         .await?;
-    let Some(mut row) = row else { return Ok(None) };
+    stored::one(row.map(taken_from))
+}
+
+fn taken_from(mut row: Row) -> Result<(EnvironmentId, Taken)> {
     let environment_id = row.next()?;
     let taken = Taken {
         id: row.next()?,
@@ -117,11 +120,15 @@ pub(super) async fn take(
         code_challenge: row.next()?,
         browser_hash: row.next()?,
         memory_sealed: row.next()?,
-        steps: serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?,
+        steps: steps_from(&mut row)?,
         expires_at: row.next()?,
         created_at: row.next()?,
     };
-    Ok(Some((environment_id, taken)))
+    Ok((environment_id, taken))
+}
+
+fn steps_from(row: &mut Row) -> Result<Vec<Step>> {
+    stored::json("the trace of an SSO session", row.next::<String>()?)
 }
 
 pub(super) async fn status_by_secret(
@@ -129,13 +136,13 @@ pub(super) async fn status_by_secret(
     id: &SsoSessionId,
     secret: &SecretHash,
 ) -> Result<Option<Status>> {
-    tx.fetch_optional(
-        "SELECT status FROM sso_sessions WHERE id = $1 AND state_hash = $2",
-        &[id.into(), secret.into()],
-    )
-    .await?
-    .map(|mut row| status(&row.next::<String>()?))
-    .transpose()
+    let row = tx
+        .fetch_optional(
+            "SELECT status FROM sso_sessions WHERE id = $1 AND state_hash = $2",
+            &[id.into(), secret.into()],
+        )
+        .await?;
+    stored::one(row.map(|mut row| status(&row.next::<String>()?)))
 }
 
 pub(super) async fn to_consent(
@@ -210,7 +217,7 @@ pub(super) async fn end(
     (email, trace): (Option<&str>, Option<String>),
 ) -> Result<Option<Ended>> {
     let owner = code.map(owner_word).transpose()?;
-    tx.fetch_optional(
+    let row = tx.fetch_optional(
         "UPDATE sso_sessions
          SET status = CASE WHEN origin IN ('dashboard_test', 'portal_test') AND CAST($1 AS TEXT) <> $9
                  THEN 'test_failed' ELSE CAST($1 AS TEXT) END,
@@ -231,8 +238,8 @@ pub(super) async fn end(
             Status::TestSuccessful.as_str().into(),
         ],
     )
-    .await?
-    .map(|mut row| {
+    .await?;
+    stored::one(row.map(|mut row| {
         Ok(Ended {
             organization_id: row.next()?,
             connection_id: row.next()?,
@@ -241,8 +248,7 @@ pub(super) async fn end(
             email: row.next()?,
             origin: origin(&row.next::<String>()?)?,
         })
-    })
-    .transpose()
+    }))
 }
 
 pub(super) async fn is_under_way(
@@ -267,16 +273,14 @@ pub(super) async fn steps(
     tx: &mut Tx,
     id: &SsoSessionId,
 ) -> Result<Option<(Vec<Step>, Option<Timestamp>)>> {
-    tx.fetch_optional(
-        "SELECT trace, logged_out_at FROM sso_sessions WHERE environment_id = $1 AND id = $2",
-        &[(&tx.environment_id()).into(), id.into()],
-    )
-    .await?
-    .map(|mut row| {
-        let steps = serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?;
-        Ok((steps, row.next()?))
-    })
-    .transpose()
+    let environment_id = tx.environment_id();
+    let row = tx
+        .fetch_optional(
+            "SELECT trace, logged_out_at FROM sso_sessions WHERE environment_id = $1 AND id = $2",
+            &[(&environment_id).into(), id.into()],
+        )
+        .await?;
+    stored::one(row.map(|mut row| Ok((steps_from(&mut row)?, row.next()?))))
 }
 
 pub(super) async fn set_logged_out(tx: &mut Tx, id: &SsoSessionId, trace: &str) -> Result<()> {
@@ -361,7 +365,7 @@ pub(super) async fn list(
 pub(super) async fn find(tx: &mut Tx, id: &str) -> Result<Option<SsoSession>> {
     let mut query = Query::new(SHOWN, &[(&tx.environment_id()).into()]);
     query.and("id = $?", id);
-    query.fetch_all(tx).await?.pop().map(|row| from_row(row, true)).transpose()
+    stored::one(query.fetch_all(tx).await?.pop().map(|row| from_row(row, true)))
 }
 
 fn from_row(mut row: Row, with_trace: bool) -> Result<SsoSession> {
@@ -388,21 +392,20 @@ fn from_row(mut row: Row, with_trace: bool) -> Result<SsoSession> {
         test_result: None,
     };
     if with_trace {
-        let steps = serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?;
-        session.trace = Some(steps);
+        session.trace = Some(steps_from(&mut row)?);
         let result = row.next::<Option<String>>()?;
-        session.test_result =
-            result.map(|text| serde_json::from_str(&text)).transpose().map_err(Error::internal)?;
+        let result = result.map(|text| stored::json("the result of a test sign-in", text));
+        session.test_result = result.transpose()?;
     }
     Ok(session)
 }
 
 fn status(word: &str) -> Result<Status> {
-    Status::parse(word).ok_or_else(|| Error::internal("an SSO session of unknown status"))
+    Status::parse(word).ok_or_else(|| stored::unknown("the status of an SSO session"))
 }
 
 fn origin(word: &str) -> Result<Origin> {
-    Origin::parse(word).ok_or_else(|| Error::internal("an SSO session of unknown origin"))
+    Origin::parse(word).ok_or_else(|| stored::unknown("the origin of an SSO session"))
 }
 
 /// The owner as the API writes it.

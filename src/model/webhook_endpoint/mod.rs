@@ -427,7 +427,9 @@ fn check_secret(secret: &Secret) -> Result<&Secret> {
 }
 
 fn check_url(text: &str) -> Result<()> {
+    // The parser passes over line breaks, wherever they are.
     let fits = text.len() <= MAX_URL
+        && !text.contains(|c: char| c.is_control() || c.is_whitespace())
         && url::Url::parse(text)
             .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.host().is_some());
     if fits {

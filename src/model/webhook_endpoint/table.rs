@@ -4,7 +4,7 @@ use super::{Status, WebhookEndpoint};
 use crate::base::id::{EnvironmentId, WebhookEndpointId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::time::Timestamp;
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, stored};
 use crate::db::{Query, Row, Tx};
 
 const SELECT: &str = "SELECT id, environment_id, endpoint_url, status, disabled_reason, events,
@@ -175,7 +175,7 @@ pub(super) async fn find(tx: &mut Tx, id: &WebhookEndpointId) -> Result<Option<W
     let sql = format!("{SELECT} environment_id = $1 AND id = $2");
     let environment_id = tx.environment_id();
     let row = tx.fetch_optional(&sql, &[(&environment_id).into(), id.into()]).await?;
-    row.map(from_row).transpose()
+    stored::one(row.map(from_row))
 }
 
 pub(super) async fn list(tx: &mut Tx, request: &PageRequest) -> Result<Page<WebhookEndpoint>> {
@@ -228,10 +228,11 @@ fn from_row(mut row: Row) -> Result<WebhookEndpoint> {
         endpoint_url: row.next()?,
         status: match row.next::<String>()?.as_str() {
             "enabled" => Status::Enabled,
-            _ => Status::Disabled,
+            "disabled" => Status::Disabled,
+            _ => return Err(stored::unknown("the status of a webhook endpoint")),
         },
         disabled_reason: row.next()?,
-        events: serde_json::from_str(&row.next::<String>()?).map_err(Error::internal)?,
+        events: stored::json("the events of a webhook endpoint", row.next::<String>()?)?,
         position: row.next()?,
         replay: {
             let (position, end): (Option<i64>, Option<i64>) = (row.next()?, row.next()?);

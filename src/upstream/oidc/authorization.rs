@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
+use zeroize::Zeroize;
 
 use crate::base::failure::{Failure, FailureCode};
 use crate::base::secret::{Secret, base64url, sha256};
@@ -20,8 +21,10 @@ const MAX_HINT_BYTES: usize = 512;
 const MAX_EXTRA_PARAMETERS: usize = 20;
 const MAX_EXTRA_BYTES: usize = 1024;
 
-/// What is remembered until the browser comes back. Nonce and verifier are secrets.
+/// What is remembered until the browser comes back. Nonce and verifier are secrets, and are wiped when
+/// it is dropped.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Memory {
     /// Binds the ID token to this sign-in.
     pub nonce: String,
@@ -42,6 +45,13 @@ impl fmt::Debug for Memory {
             .field("asked_at_ms", &self.asked_at_ms)
             .field("fresh_login", &self.fresh_login)
             .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.nonce.zeroize();
+        self.code_verifier.zeroize();
     }
 }
 

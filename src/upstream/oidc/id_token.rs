@@ -19,7 +19,7 @@ use super::jws::{Kind, Signed, shown};
 const LONG_LIFE_S: i64 = 86_400;
 
 /// What an ID token has to say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Expectation<'a> {
     /// The pinned issuer.
     pub issuer: &'a str,

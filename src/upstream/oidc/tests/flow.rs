@@ -5,7 +5,7 @@ use serde_json::json;
 use super::idp::{REDIRECT_URI, World};
 use crate::base::failure::FailureCode;
 use crate::base::secret::{base64url, sha256};
-use crate::upstream::oidc::{Answer, Arrival, GroupsScope, Kind, Memory};
+use crate::upstream::oidc::{Answer, Arrival, GroupsScope, Kind};
 use crate::upstream::{self, Ask};
 
 fn parameters(url: &str) -> Vec<(String, String)> {
@@ -200,7 +200,8 @@ async fn mix_06_an_error_of_another_issuer_is_not_passed_on() {
 #[tokio::test]
 async fn mix_09_a_connection_that_changed_its_issuer_meanwhile_is_refused() {
     let mut world = World::new().await;
-    let memory = Memory { issuer: "https://before.example".into(), ..world.memory().await };
+    let mut memory = world.memory().await;
+    memory.issuer = "https://before.example".to_owned();
     let failure = world.finish(&memory, "code=c").await.unwrap_err();
     assert_eq!(failure.code, FailureCode::ConnectionChanged);
 }
