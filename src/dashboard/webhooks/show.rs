@@ -38,7 +38,10 @@ struct ShowPage<'a> {
     pager: Pager,
     /// Whether new deliveries appear at the top by themselves.
     is_live: bool,
-    extra: Extra,
+    /// The form that asks for a replay.
+    form: View,
+    secret: Option<Secret>,
+    tried: Option<Tried>,
     now: Timestamp,
 }
 
@@ -109,7 +112,7 @@ pub(super) async fn render<L: Level>(
     let (endpoint, behind, deliveries) = app.db.read(&place.caller, read).await?;
     let deliveries = pager::shown(deliveries, &request);
     let path = path(place, &endpoint.id);
-    let status = extra.status;
+    let Extra { status, form, secret, tried } = extra;
     let shown = ShowPage {
         frame: place.frame(Section::Webhooks),
         list: place.path("/webhooks"),
@@ -120,7 +123,9 @@ pub(super) async fn render<L: Level>(
         endpoint,
         behind,
         deliveries,
-        extra,
+        form,
+        secret,
+        tried,
         now: app.clock.now(),
     };
     Ok(page(status, &shown))
