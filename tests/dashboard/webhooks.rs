@@ -1,11 +1,13 @@
 //! Webhook endpoints: made, tried, switched off and on, replayed, and kept from others.
 
 use serde_json::json;
+use vestibule::base::id::WebhookEndpointId;
 use vestibule::base::secret::Secret;
 use vestibule::base::time::Timestamp;
 use vestibule::db::Tx;
 use vestibule::delivery;
 use vestibule::model::administrator::Role;
+use vestibule::model::webhook_endpoint;
 
 use crate::delivery::receiver::{Mood, Received, Receiver};
 use crate::support::pages::Desk;
@@ -72,7 +74,7 @@ both_engines! {
         };
         let sealed = world.app().db.read(&world.caller(), read).await.unwrap();
         assert!(sealed.len() > first.len());
-        assert!(!sealed.windows(12).any(|part| part == &first.as_bytes()[6..18]));
+        assert!(!String::from_utf8_lossy(&sealed).contains(&first[6..18]));
         happen(&world, "Signed with the first").await;
         deliver(&world).await;
         let question = format!("{path}/rotate");
@@ -126,8 +128,10 @@ both_engines! {
         assert_eq!(twice.status, 422);
         let text = twice.text();
         assert!(between(&text, "id=\"error-endpoint_url\"", "</p>").contains("already exists"));
-        for events in [&[][..], &[("events", "moon.rose")]] {
-            let fields = [&[url], events].concat();
+        let wrong: [&[(&str, &str)]; 2] = [&[], &[("events", "moon.rose")]];
+        for events in wrong {
+            let mut fields = vec![url];
+            fields.extend(events);
             let refused = desk.submit(&edit, &edit, &fields).await;
             assert_eq!(refused.status, 422);
             assert!(refused.text().contains("id=\"error-events\""));
@@ -174,9 +178,9 @@ both_engines! {
     async fn an_endpoint_that_the_service_disabled_says_why(world: World) {
         let mut desk = world.desk(Role::Developer).await;
         let (path, _) = add(&mut desk, "https://app.example.com/", &["role.created"]).await;
-        let id = path.rsplit('/').next().unwrap().parse().unwrap();
+        let id = WebhookEndpointId::parse(path.rsplit('/').next().unwrap()).unwrap();
         let give_up = async move |tx: &mut Tx| {
-            vestibule::model::webhook_endpoint::disable(tx, &id, "Nothing <b>arrived.").await
+            webhook_endpoint::disable(tx, &id, "Nothing <b>arrived.").await
         };
         world.app().db.write(&world.caller(), give_up).await.unwrap();
         let page = desk.get(&path).await.text();
@@ -218,11 +222,12 @@ both_engines! {
         assert!(desk.get(&path).await.text().contains("<dd>up to date</dd>"));
         let replay = format!("{path}/replay");
         let start = ("range_start", began.trim_end_matches('Z'));
-        for (fields, field) in [
-            (&[("range_start", "soon")][..], "range_start"),
+        let wrong: [(&[(&str, &str)], &str); 3] = [
+            (&[("range_start", "soon")], "range_start"),
             (&[start, ("range_end", "late")], "range_end"),
             (&[start, ("range_end", "2001-01-01T00:00")], "range_end"),
-        ] {
+        ];
+        for (fields, field) in wrong {
             let refused = desk.submit(&path, &replay, fields).await;
             assert_eq!(refused.status, 422, "{field}");
             let text = refused.text();
@@ -238,8 +243,12 @@ both_engines! {
         assert_eq!(again.status, 422);
         assert!(again.text().contains("A replay is running already."));
         deliver(&world).await;
-        let names = receiver.all().split_off(4).into_iter().map(|it| it.json()["data"]["name"].clone());
-        assert_eq!(names.collect::<Vec<_>>(), ["It", "The next"]);
+        let mut names: Vec<String> = receiver.all()[4..]
+            .iter()
+            .map(|it| it.json()["data"]["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["It", "The next"]);
     }
 
     async fn ten_01_endpoints_of_another_environment_are_not_there(world: World) {
