@@ -210,6 +210,8 @@ impl Known<'_> {
             "/{environment_id}/api-keys" => self.paged("api_keys", &[]).await,
             "/{environment_id}/redirects" => self.paged("redirect_uris", &[]).await,
             "/{environment_id}/organizations" => self.paged("organizations", SEARCHES).await,
+            "/{environment_id}/webhooks" => owned(list),
+            "/{environment_id}/webhooks/{id}" => self.paged("webhook_deliveries", &[]).await,
             "/{environment_id}/events" => self.events().await,
             "/{environment_id}/sessions" => self.sessions(whose).await,
             "/{environment_id}/connections/{connection_id}/sessions" => self.sessions(whose).await,
@@ -341,6 +343,7 @@ fn by_id(route: &str) -> &'static str {
     let tables = [
         ("/api-keys/", "SELECT id FROM api_keys WHERE revoked_at IS NULL LIMIT 1"),
         ("/redirects/", "SELECT id FROM redirect_uris LIMIT 1"),
+        ("/webhooks/", "SELECT id FROM webhook_endpoints ORDER BY id LIMIT 1"),
         ("/events/", "SELECT id FROM events ORDER BY id DESC LIMIT 1"),
         ("/team/", "SELECT id FROM administrators ORDER BY id LIMIT 1"),
         (

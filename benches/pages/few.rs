@@ -18,7 +18,8 @@ const ROLES: usize = 197;
 const PERMISSIONS: usize = 150;
 const REDIRECT_URIS: usize = 300;
 const API_KEYS: usize = 300;
-const WEBHOOK_ENDPOINTS: usize = 20;
+/// As many as an environment may have.
+const WEBHOOK_ENDPOINTS: usize = 50;
 const ADMINISTRATORS: usize = 40;
 const INVITATIONS: usize = 10;
 /// How many roles the huge organization has of its own.

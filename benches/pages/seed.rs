@@ -121,6 +121,7 @@ pub async fn fill(world: &World, sessions: u64) {
     logins::attempts(db, &shape, &samples).await;
     logins::events(db, &shape, &samples).await;
     logins::audit(db, &shape).await;
+    deliveries(db, &shape).await;
     // As the background of a running service has done.
     sweep::take_stock(world.app()).await.expect("logins are counted");
     if let Some(url) = world.db.url() {
@@ -144,6 +145,7 @@ pub async fn counts(world: &World) -> String {
         "events",
         "audit_entries",
         "setup_links",
+        "webhook_deliveries",
     ];
     let mut counts = Vec::new();
     for table in tables {
@@ -152,6 +154,32 @@ pub async fn counts(world: &World) -> String {
         counts.push(format!("{count} {table}"));
     }
     counts.join(", ")
+}
+
+/// What a busy endpoint was sent in the 30 days.
+async fn deliveries(db: &Db, shape: &Shape) {
+    let oldest = "SELECT id FROM webhook_endpoints ORDER BY id LIMIT 1";
+    let endpoint = bulk::texts(db, oldest, &[]).await.pop().expect("an endpoint");
+    let count = shape.sessions / 10;
+    let rows = (0..count).map(|n| {
+        let share = n as f64 / count as f64;
+        let at = shape.now_ms - 30 * DAY_MS + (share * 30.0 * DAY_MS as f64) as i64;
+        row![
+            id("webhook_delivery_", at, n),
+            shape.environment_id.as_str(),
+            endpoint.as_str(),
+            id("event_", at, n),
+            "authentication.sso_failed",
+            "delivered",
+            1_i64,
+            200_i64,
+            at,
+            at,
+        ]
+    });
+    let columns = "id, environment_id, webhook_endpoint_id, event_id, event_name, state, attempts, \
+                   response_status, created_at, updated_at";
+    bulk::insert(db, "webhook_deliveries", columns, rows).await;
 }
 
 async fn organizations(db: &Db, shape: &Shape) {

@@ -150,6 +150,13 @@ test('dsh_05 hostile people sign in, and hostile metadata are examined', async (
     await ask(page, 'Save Configuration');
   }
   idp.metadata = {};
+  await control('POST', '/deliveries');
+  await page.goto(url(`${ours}/webhooks`));
+  await page.locator('a.title', { hasText: idp.origin }).click();
+  await page.getByRole('heading', { name: 'Deliveries' }).waitFor();
+  await ask(page, 'Send test event');
+  await page.locator('#answer', { hasText: SHORT }).waitFor();
+  await sound(page);
 });
 
 test('dsh_05 dsh_08 every page of the dashboard is sound, whatever stands on it', async (visitor) => {
@@ -264,6 +271,12 @@ test('dsh_05 what is hostile was really shown', () => {
       'organizations/{organization_id}/setup-links',
       'sessions/{session_id}',
       'settings',
+      'webhooks',
+      'webhooks/{id}',
+      'webhooks/{id}/delete',
+      'webhooks/{id}/disable',
+      'webhooks/{id}/edit',
+      'webhooks/{id}/rotate',
     ].map((path) => `{environment_id}/${path}`),
   ];
   const portal = ['', '/connections/{connection_id}', '/connections/{connection_id}/steps/{step}', '/home'];

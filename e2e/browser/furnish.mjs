@@ -43,6 +43,11 @@ export async function furnish(idp) {
     endpoint_url: `https://hooks.example/o'onclick='alert(7)?a=${encodeURIComponent(MARKUP)}`,
     events: ['connection.activated'],
   });
+  // An application that answers deliveries with harmful text.
+  await api('POST', '/webhook_endpoints', {
+    endpoint_url: `${idp.origin}/token?a=${encodeURIComponent(MARKUP)}`,
+    events: ['connection.activated', 'connection.deactivated'],
+  });
   await api('PATCH', `/connections/${demo.connection_id}`, { state: 'inactive' });
   return connect(idp);
 }

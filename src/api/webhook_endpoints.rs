@@ -260,8 +260,7 @@ async fn replay(
     Id(id): Id<WebhookEndpointId>,
     Post(once, body): Post<Replay>,
 ) -> Result<Response, ApiError> {
-    let until = body.range_end.unwrap_or_else(|| app.clock.now().plus_ms(1));
-    let range = (body.range_start, until);
+    let range = (body.range_start, body.range_end);
     let here = app.clone();
     let write = async move |tx: &mut Tx| {
         let changed = webhook_endpoint::replay(tx, &id, range).await?;

@@ -18,6 +18,8 @@ pub(super) enum Section {
     Redirects,
     /// The secrets of the application.
     ApiKeys,
+    /// Where the application is told of events.
+    Webhooks,
     /// Roles and permissions.
     Roles,
     /// What the portal looks like.
@@ -56,6 +58,7 @@ const OF_ENVIRONMENT: &[Entry] = &[
     Entry { section: Section::Events, label: "Events", icon: "event", path: "events" },
     Entry { section: Section::Redirects, label: "Redirects", icon: "redirect", path: "redirects" },
     Entry { section: Section::ApiKeys, label: "API Keys", icon: "key", path: "api-keys" },
+    Entry { section: Section::Webhooks, label: "Webhooks", icon: "webhook", path: "webhooks" },
     Entry { section: Section::Roles, label: "Roles & Permissions", icon: "role", path: "roles" },
     Entry { section: Section::Branding, label: "Branding", icon: "branding", path: "branding" },
     Entry { section: Section::Settings, label: "Settings", icon: "settings", path: "settings" },

@@ -23,6 +23,7 @@ mod sessions;
 mod settings;
 mod team;
 mod visit;
+mod webhooks;
 
 use axum::Router;
 use axum::extract::State;
@@ -60,6 +61,7 @@ pub fn router(app: App) -> Router {
         .merge(connections::routes())
         .merge(sessions::routes())
         .merge(team::routes())
+        .merge(webhooks::routes())
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(async || Refusal::not_found());
     Router::new()

@@ -277,6 +277,24 @@ pub async fn between(
     query.fetch_all(tx).await?.into_iter().map(from_row).collect()
 }
 
+/// How many events are behind a position, up to another, with one of these names.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_all`].
+pub async fn count_between(
+    tx: &mut Tx,
+    (behind, last): (i64, i64),
+    names: &[String],
+) -> Result<i64> {
+    let mut query = Query::new(
+        "SELECT count(*) FROM events WHERE environment_id = $1",
+        &[(&tx.environment_id()).into()],
+    );
+    query.and("position > $?", behind).and("position <= $?", last).and_in("name", names);
+    query.fetch_all(tx).await?.pop().map_or(Ok(0), |mut row| row.next())
+}
+
 /// The event with this id, if it is still kept.
 ///
 /// # Errors

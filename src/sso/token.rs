@@ -353,7 +353,9 @@ impl Redeeming {
         }
         if is_repeated {
             for token in &self.tokens {
-                if let Some(profile) = access_token::find_profile(tx, &token.text.dated_hash()).await? {
+                if let Some(profile) =
+                    access_token::find_profile(tx, &token.text.dated_hash()).await?
+                {
                     return Ok(Ok(Granted { access_token: token.text.clone(), profile }));
                 }
             }

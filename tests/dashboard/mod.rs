@@ -13,3 +13,4 @@ mod paging;
 mod passkeys;
 mod roles;
 mod team;
+mod webhooks;

@@ -1,6 +1,7 @@
 //! Lists that are longer than a page: nothing is lost between the pages, and what a filter narrows is
 //! the same as without the index that it uses.
 
+use vestibule::base::id::EventId;
 use vestibule::base::page::PageRequest;
 use vestibule::base::time::Timestamp;
 use vestibule::db::Tx;
@@ -8,6 +9,8 @@ use vestibule::model::administrator::Role;
 use vestibule::model::event::{self, Filter};
 use vestibule::model::role::{self, NewRole};
 use vestibule::model::setup_link::{self, Feature, NewSetupLink, Origin};
+use vestibule::model::webhook_delivery::{self, Attempt};
+use vestibule::model::webhook_endpoint::{self, NewWebhookEndpoint};
 use vestibule::model::{organization_domain, permission};
 
 use crate::support::pages::Desk;
@@ -144,6 +147,32 @@ both_engines! {
         assert_eq!((pages[0][0].as_str(), pages[1][5].as_str()), ("brand-29.example", "acme.example"));
         let pages = walk(&mut desk, &format!("{one}/roles"), "data-label=\"Slug").await;
         assert_eq!(lengths(&pages), [25, 7]);
+    }
+
+    async fn webhook_endpoints_and_their_deliveries_have_pages(world: World) {
+        let sealer = world.app().sealer.clone();
+        let make = async move |tx: &mut Tx| {
+            let attempt = Attempt { response_status: Some(200), problem: None };
+            for n in 0..30 {
+                let endpoint_url = format!("https://app-{n}.example.com/webhooks");
+                let new = NewWebhookEndpoint { endpoint_url, events: vec!["role.created".to_owned()] };
+                let id = webhook_endpoint::create(tx, &sealer, &new).await?.id;
+                for _ in 0..n {
+                    let event: EventId = tx.new_id();
+                    let event = (&event, "role.created");
+                    webhook_delivery::first(tx, &id, event, (&attempt, 0.0)).await?;
+                }
+            }
+            Ok(())
+        };
+        world.app().db.write(&world.caller(), make).await.unwrap();
+        let mut desk = world.desk(Role::Support).await;
+        let list = desk.path("/webhooks");
+        let pages = walk(&mut desk, &list, &format!("href=\"{list}/")).await;
+        assert_eq!(lengths(&pages), [25, 5]);
+        let newest = format!("{list}/{}", pages[0][0]);
+        let pages = walk(&mut desk, &newest, "data-label=\"State").await;
+        assert_eq!(lengths(&pages), [25, 4]);
     }
 
     async fn events_of_a_span_of_time_are_found_across_gaps(world: World) {

@@ -190,7 +190,8 @@ both_engines! {
 
     async fn whk_01_addresses_that_are_nobodys_business_are_refused(world: World) {
         for url in ["http://10.0.0.1/", "https://10.0.0.1/", "https://[::1]/", "ftp://x.example/",
-            "https://u:p@x.example/", "https://169.254.169.254/latest", "not a url"] {
+            "https://u:p@x.example/", "https://169.254.169.254/latest", "not a url",
+            "https://x.example/\0", "https://x.example/\r\nx: y"] {
             let body = json!({ "endpoint_url": url, "events": ["organization.created"] });
             let answer = world.api("POST", "/webhook_endpoints", Some(&body)).await;
             assert_eq!(answer.status, 422, "{url}");
@@ -276,6 +277,9 @@ both_engines! {
             receiver.all().iter().map(|it| it.json()["data"]["name"].clone()).collect();
         assert_eq!(names, ["After it was created", "In the range", "After it was created"]);
         assert_eq!(world.api("POST", &path, Some(&range)).await.status, 202, "and then again");
+        let backwards = json!({ "range_start": from, "range_end": from });
+        let refused = world.api("POST", &path, Some(&backwards)).await;
+        assert_eq!((refused.status.as_u16(), refused.json()["code"].clone()), (422, json!("invalid_range")));
     }
 
     async fn a_test_event_says_what_came_back(world: World) {

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use vestibule::base::Caller;
+use vestibule::delivery;
 use vestibule::model::administrator::Role;
 use vestibule::model::administrator::link;
 
@@ -72,6 +73,7 @@ pub async fn start(staff: bool) -> Controlled {
         .route("/advance/{ms}", post(advance))
         .route("/txt/{name}", put(answer_with))
         .route("/recovery/{email}", post(recover))
+        .route("/deliveries", post(deliver))
         .route("/traffic", get(see_traffic).post(begin_traffic).delete(end_traffic))
         .with_state(Arc::clone(&inner));
     let mut server = JoinSet::new();
@@ -96,6 +98,11 @@ async fn recover(State(inner): Controls, Path(email): Path<String>) -> String {
     let make = async move |tx: &mut _| link::recover(tx, &email).await;
     let (_, token) = app.db.write(&Caller::anonymous(), make).await.expect("an administrator");
     app.link_url(link::Kind::Recovery, &token)
+}
+
+/// Sends what webhook endpoints have still to get.
+async fn deliver(State(inner): Controls) {
+    delivery::drain(inner.world.app()).await.expect("the database answers");
 }
 
 /// People sign in by the sample application from now on, one login after the other.

@@ -1,6 +1,8 @@
 //! The rows of connections.
 
-use super::{Connection, ConnectionDomain, ConnectionState, ConnectionType, EmailRules, Filter, Policy};
+use super::{
+    Connection, ConnectionDomain, ConnectionState, ConnectionType, EmailRules, Filter, Policy,
+};
 use crate::base::id::{ConnectionId, OrganizationId};
 use crate::base::memo::Memo;
 use crate::base::page::{Page, PageRequest};

@@ -89,8 +89,7 @@ impl Subject<'_> {
                 connection_id: self.connection_id,
                 session_id: self.session_id,
             },
-            error: error
-                .map(|code| Reason { code: code.as_str(), message: code.for_developer() }),
+            error: error.map(|code| Reason { code: code.as_str(), message: code.for_developer() }),
         };
         event::record(tx, name, self.organization_id, &data).await
     }

@@ -30,6 +30,8 @@ const PATIENCE: i64 = 5;
 const PAUSE_MS: i64 = 30 * 1000;
 /// The longest pause: half an hour, in milliseconds.
 const MAX_PAUSE_MS: i64 = 30 * 60 * 1000;
+/// How many events [`behind`] looks through.
+const LOOK_AHEAD: i64 = 1000;
 /// An endpoint at which nothing arrived for so long is disabled: 3 days, in milliseconds.
 pub const GIVE_UP_MS: i64 = 3 * 24 * 60 * 60 * 1000;
 
@@ -114,6 +116,15 @@ pub struct Change {
     pub status: Option<Status>,
     /// The names of the events it wants.
     pub events: Option<Vec<String>>,
+}
+
+/// What an endpoint has still to get for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// How many events it wants of the next thousand that happened.
+    pub events: i64,
+    /// Whether more than that thousand happened.
+    pub is_more: bool,
 }
 
 fn place<'a>(id: &'a WebhookEndpointId, environment_id: &'a EnvironmentId) -> Place<'a> {
@@ -278,17 +289,24 @@ pub async fn set_secret(
     Ok(endpoint)
 }
 
-/// Delivers again what happened between two moments. One replay runs at a time.
+/// Delivers again what happened between two moments, or from one until now. One replay runs at a
+/// time. None runs afterwards if nothing is kept of that time that the endpoint could get again.
 ///
 /// # Errors
 ///
-/// [`Error::NotFound`] if it is not there, [`Error::Conflict`] if it is disabled or one is running.
+/// [`Error::NotFound`] if it is not there, [`Error::Invalid`] if the range ends before it begins,
+/// [`Error::Conflict`] if the endpoint is disabled or a replay is running.
 pub async fn replay(
     tx: &mut Tx,
     id: &WebhookEndpointId,
-    (from, until): (Timestamp, Timestamp),
+    (from, until): (Timestamp, Option<Timestamp>),
 ) -> Result<WebhookEndpoint> {
     let mut endpoint = get(tx, id).await?;
+    let until = until.unwrap_or_else(|| tx.now().plus_ms(1));
+    if until <= from {
+        let message = "The range ends before it begins.";
+        return Err(Error::invalid("invalid_range", "range_end", message));
+    }
     if endpoint.status == Status::Disabled {
         let message = "The webhook endpoint is disabled.";
         return Err(Error::conflict("webhook_endpoint_disabled", message));
@@ -344,6 +362,22 @@ pub async fn get(tx: &mut Tx, id: &WebhookEndpointId) -> Result<WebhookEndpoint>
 /// As [`Tx::fetch_all`].
 pub async fn list(tx: &mut Tx, request: &PageRequest) -> Result<Page<WebhookEndpoint>> {
     table::list(tx, request).await
+}
+
+/// How many events an endpoint has still to get for the first time. It looks through a bounded part
+/// of them, so that it takes no time however far behind the endpoint is.
+///
+/// # Errors
+///
+/// As [`Tx::fetch_one`].
+pub async fn behind(tx: &mut Tx, endpoint: &WebhookEndpoint) -> Result<Behind> {
+    let newest = event::newest_position(tx).await?;
+    if newest <= endpoint.position {
+        return Ok(Behind { events: 0, is_more: false });
+    }
+    let last = newest.min(endpoint.position.saturating_add(LOOK_AHEAD));
+    let events = event::count_between(tx, (endpoint.position, last), &endpoint.events).await?;
+    Ok(Behind { events, is_more: last < newest })
 }
 
 /// Stores how far the node that holds the lease has come. `false` if it holds it no longer: then
@@ -427,7 +461,8 @@ fn check_secret(secret: &Secret) -> Result<&Secret> {
 }
 
 fn check_url(text: &str) -> Result<()> {
-    // The parser passes over line breaks, wherever they are.
+    // The parser drops line breaks and other control characters, wherever they are; PostgreSQL stores
+    // no NUL.
     let fits = text.len() <= MAX_URL
         && !text.contains(|c: char| c.is_control() || c.is_whitespace())
         && url::Url::parse(text)

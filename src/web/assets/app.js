@@ -186,6 +186,15 @@
     if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
   });
 
+  // data-tick="all" or "none": ticks or clears the boxes of its fieldset.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-tick]");
+    if (!button) return;
+    for (const box of button.closest("fieldset").querySelectorAll("input[type=checkbox]")) {
+      box.checked = button.dataset.tick === "all";
+    }
+  });
+
   const watched = new WeakSet();
   const enhance = (root) => {
     relate(root);
