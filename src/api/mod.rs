@@ -26,19 +26,29 @@ mod sso;
 mod sso_sessions;
 mod webhook_endpoints;
 
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::map_response;
 use axum::response::Response;
+use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use error::ApiError;
 
+/// The description of the API, as it is served: a few hundred kilobytes of text, but megabytes as it is
+/// made of, so it is made when somebody asks.
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi::text(routes().into_openapi()));
+
 /// The routes of the API, and JSON answers to requests for paths and methods that do not exist.
 pub fn router(app: App) -> Router {
-    let (router, document) = routes().split_for_parts();
-    openapi::serve(router, document)
+    Router::from(routes())
+        .route(
+            "/openapi.json",
+            get(async || ([(header::CONTENT_TYPE, "application/json")], &**DOCUMENT)),
+        )
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response(with_headers))

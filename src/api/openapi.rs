@@ -1,7 +1,5 @@
 //! The description of the API, made from the routes themselves.
 
-use axum::routing::get;
-use axum::{Json, Router};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
@@ -12,7 +10,6 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::error::{ErrorBody, FieldError};
 use super::once;
-use crate::app::App;
 use crate::base::page::Order;
 
 /// What every operation may answer besides its own: status and meaning.
@@ -49,8 +46,8 @@ pub(super) fn frame() -> OpenApi {
         .build()
 }
 
-/// Adds the route that serves the finished document.
-pub(super) fn serve(router: Router<App>, mut document: OpenApi) -> Router<App> {
+/// The finished document, as JSON.
+pub(super) fn text(mut document: OpenApi) -> String {
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
@@ -60,7 +57,10 @@ pub(super) fn serve(router: Router<App>, mut document: OpenApi) -> Router<App> {
             add_common_responses(operation);
         }
     }
-    router.route("/openapi.json", get(async move || Json(document.clone())))
+    document.to_json().unwrap_or_else(|error| {
+        tracing::error!(%error, "the description of the API cannot be written");
+        "{}".to_owned()
+    })
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod happening;
+mod kept_trace;
 mod narrow;
 mod table;
 mod test_result;
@@ -310,7 +311,7 @@ pub async fn log_out(tx: &mut Tx, id: &SsoSessionId, step: (&str, &str)) -> Resu
     });
     // Whoever is logged out of the same login again and again does not make its trace longer.
     if steps.len() <= MAX_STEPS {
-        let trace = serde_json::to_string(&steps).map_err(Error::internal)?;
+        let trace = kept_trace::write(&steps)?;
         table::set_logged_out(tx, id, &trace).await?;
     }
     Ok(is_news)
@@ -401,5 +402,5 @@ pub async fn get(tx: &mut Tx, id: &str) -> Result<SsoSession> {
 }
 
 fn trace_text(trace: &Trace) -> Result<String> {
-    serde_json::to_string(trace.steps()).map_err(Error::internal)
+    kept_trace::write(trace.steps())
 }

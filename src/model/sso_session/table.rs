@@ -1,6 +1,6 @@
 //! The rows of SSO sessions.
 
-use super::{Filter, Origin, Refusal, SessionError, SsoSession, Start, Status, Taken};
+use super::{Filter, Origin, Refusal, SessionError, SsoSession, Start, Status, Taken, kept_trace};
 use crate::base::failure::FailureCode;
 use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId, ProfileId, SsoSessionId};
 use crate::base::page::{Page, PageRequest};
@@ -128,7 +128,7 @@ fn taken_from(mut row: Row) -> Result<(EnvironmentId, Taken)> {
 }
 
 fn steps_from(row: &mut Row) -> Result<Vec<Step>> {
-    stored::json("the trace of an SSO session", row.next::<String>()?)
+    kept_trace::read(&row.next::<String>()?)
 }
 
 pub(super) async fn status_by_secret(
