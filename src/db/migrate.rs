@@ -17,39 +17,30 @@ struct Migration {
     name: &'static str,
     /// Its statements, in what both engines understand.
     sql: &'static str,
+    /// Whether it is about something that SQLite does not do: there it is only noted.
+    is_for_postgres: bool,
 }
 
 /// All of them, oldest first. A test holds the list against the folder.
 const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, name: "init", sql: include_str!("../../migrations/0001_init.sql") },
+    both(1, "init", include_str!("../../migrations/0001_init.sql")),
+    both(2, "dashboard", include_str!("../../migrations/0002_dashboard.sql")),
+    both(3, "webhooks", include_str!("../../migrations/0003_webhooks.sql")),
+    both(4, "page_indexes", include_str!("../../migrations/0004_page_indexes.sql")),
+    both(5, "logout", include_str!("../../migrations/0005_logout.sql")),
+    both(6, "limits", include_str!("../../migrations/0006_limits.sql")),
+    both(7, "api_keys_and_origins", include_str!("../../migrations/0007_api_keys_and_origins.sql")),
+    both(8, "read_keys", include_str!("../../migrations/0008_read_keys.sql")),
     Migration {
-        version: 2,
-        name: "dashboard",
-        sql: include_str!("../../migrations/0002_dashboard.sql"),
-    },
-    Migration {
-        version: 3,
-        name: "webhooks",
-        sql: include_str!("../../migrations/0003_webhooks.sql"),
-    },
-    Migration {
-        version: 4,
-        name: "page_indexes",
-        sql: include_str!("../../migrations/0004_page_indexes.sql"),
-    },
-    Migration { version: 5, name: "logout", sql: include_str!("../../migrations/0005_logout.sql") },
-    Migration { version: 6, name: "limits", sql: include_str!("../../migrations/0006_limits.sql") },
-    Migration {
-        version: 7,
-        name: "api_keys_and_origins",
-        sql: include_str!("../../migrations/0007_api_keys_and_origins.sql"),
-    },
-    Migration {
-        version: 8,
-        name: "read_keys",
-        sql: include_str!("../../migrations/0008_read_keys.sql"),
+        is_for_postgres: true,
+        ..both(9, "hot_rows", include_str!("../../migrations/0009_hot_rows.sql"))
     },
 ];
+
+/// A migration for both engines.
+const fn both(version: i64, name: &'static str, sql: &'static str) -> Migration {
+    Migration { version, name, sql, is_for_postgres: false }
+}
 
 /// How the name of a migration begins after which older programs do not work any more. All others
 /// only add, so that nodes of the release before go on while the new ones start.
@@ -204,7 +195,9 @@ async fn apply(tx: &mut Tx, migration: &Migration) -> Result<()> {
         .await?;
     if taken == 1 {
         tracing::info!(version = migration.version, name = migration.name, "migrating");
-        tx.execute_batch(migration.sql).await?;
+        if tx.is_on_postgres() || !migration.is_for_postgres {
+            tx.execute_batch(migration.sql).await?;
+        }
     }
     Ok(())
 }

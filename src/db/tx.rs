@@ -35,6 +35,11 @@ impl Tx {
         if let Connection::Postgres(postgres) = self.connection { Some(postgres) } else { None }
     }
 
+    /// Whether it is PostgreSQL that runs it.
+    pub(super) fn is_on_postgres(&self) -> bool {
+        matches!(self.connection, Connection::Postgres(_))
+    }
+
     /// Whether a statement has failed.
     pub(super) fn has_failed(&self) -> bool {
         self.failed

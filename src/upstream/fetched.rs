@@ -13,7 +13,7 @@ use crate::base::failure::Failure;
 use crate::base::time::Clock;
 
 /// How many things are kept; beyond that the least used go.
-const CAPACITY: usize = 8192;
+const CAPACITY: usize = 16_384;
 /// For how long a failed fetch stands for those who waited for it, in milliseconds.
 const FAILURE_STANDS_MS: i64 = 2_000;
 /// How long after a failed refresh the next one waits, in milliseconds.

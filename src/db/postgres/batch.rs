@@ -1,4 +1,5 @@
-//! Units in one transaction: each behind a savepoint, one commit for all.
+//! Units in one transaction, with one commit for all: as they are while all go well, and each behind a
+//! savepoint once one of them has failed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -18,8 +19,9 @@ const MAX_ATTEMPTS: u32 = 5;
 
 /// Where the transaction of a batch stands.
 struct Transaction {
-    /// One unit needs no savepoint: what it has to undo is the whole transaction.
-    alone: bool,
+    /// Whether each unit can be undone by itself. One that is alone needs no savepoint: what it has to
+    /// undo is the whole transaction.
+    apart: bool,
     begun: bool,
     /// Whether the changes of the last unit are still to be undone.
     undo: bool,
@@ -30,11 +32,12 @@ struct Transaction {
 impl Transaction {
     /// What has to be said before the first statement of the next unit.
     fn before(&self) -> &'static str {
-        match (self.begun, self.undo, self.alone) {
-            (false, _, true) => "BEGIN",
-            (false, _, false) => "BEGIN; SAVEPOINT unit",
-            (true, true, _) => "ROLLBACK TO SAVEPOINT unit",
-            (true, false, _) => "RELEASE SAVEPOINT unit; SAVEPOINT unit",
+        match (self.begun, self.undo, self.apart) {
+            (false, _, false) => "BEGIN",
+            (false, _, true) => "BEGIN; SAVEPOINT unit",
+            (true, _, false) => "",
+            (true, true, true) => "ROLLBACK TO SAVEPOINT unit",
+            (true, false, true) => "RELEASE SAVEPOINT unit; SAVEPOINT unit",
         }
     }
 
@@ -48,20 +51,53 @@ impl Transaction {
 }
 
 /// Runs the units in one transaction and answers them; returns those that have to run again.
+///
+/// Nearly all units go well, so at first none has a savepoint, which costs a round trip and makes a
+/// transaction of its own in the server. If one fails that is not alone, all are run again, apart.
 pub(super) async fn write(
     session: &Rc<Session>,
     clock: &Clock,
     mut batch: Vec<Queued>,
 ) -> Vec<Queued> {
     metrics().committed(batch.len());
-    let alone = batch.len() == 1;
-    let mut transaction = Transaction { alone, begun: false, undo: false, kept: false };
+    let mut apart = false;
+    loop {
+        match write_once(session, clock, batch, apart).await {
+            Outcome::Done(again) => return again,
+            Outcome::Apart(all) => batch = all,
+        }
+        apart = true;
+    }
+}
+
+/// What came of running a batch.
+enum Outcome {
+    /// It was answered, but for these, which have to run again.
+    Done(Vec<Queued>),
+    /// One failed, and was undone with all others.
+    Apart(Vec<Queued>),
+}
+
+async fn write_once(
+    session: &Rc<Session>,
+    clock: &Clock,
+    mut batch: Vec<Queued>,
+    apart: bool,
+) -> Outcome {
+    let mut transaction = Transaction { apart, begun: false, undo: false, kept: false };
     for i in 0..batch.len() {
         let statements = Statements::writing(session, transaction.before());
         let ran = run(statements, clock, &mut batch[i]).await;
         match ran.failure {
             None | Some(Failure::Final) => {}
-            Some(failure) => return undo_all(session, batch, i, failure).await,
+            Some(failure) => return Outcome::Done(undo_all(session, batch, i, failure).await),
+        }
+        if !apart && ran.begun && !ran.keep && batch.len() > 1 {
+            if session.control("ROLLBACK").await.is_err() {
+                session.give_up();
+                return Outcome::Done(again(batch));
+            }
+            return Outcome::Apart(batch);
         }
         if ran.begun {
             transaction.begun = true;
@@ -75,7 +111,7 @@ pub(super) async fn write(
         if !transaction.kept {
             session.give_up();
         } else if failed.failure == Failure::Again {
-            return again(batch);
+            return Outcome::Done(again(batch));
         } else {
             // Whether it was committed is not known, so it must not be tried again. Those that
             // failed by themselves may have seen what was not committed.
@@ -84,11 +120,11 @@ pub(super) async fn write(
             for queued in batch {
                 queued.refuse(Error::unavailable(failed.error.chain()));
             }
-            return Vec::new();
+            return Outcome::Done(Vec::new());
         }
     }
     batch.into_iter().for_each(|queued| queued.work.answer());
-    Vec::new()
+    Outcome::Done(Vec::new())
 }
 
 /// After a failure that takes the whole transaction with it.

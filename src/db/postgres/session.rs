@@ -242,7 +242,7 @@ pub(super) struct Failed {
 pub(in crate::db) struct Statements {
     session: Rc<Session>,
     /// What the server has to be told before the unit's first statement. It is sent together with
-    /// it, which saves a round trip: should it fail, so does the statement.
+    /// it, which saves a round trip: should it fail, so does the statement. Empty: nothing.
     before: Option<&'static str>,
     reads_only: bool,
     failure: Option<Failure>,
@@ -313,7 +313,7 @@ impl Statements {
         }
         let session = Rc::clone(&self.session);
         let statement = async {
-            match self.before.take() {
+            match self.before.take().filter(|before| !before.is_empty()) {
                 None => statement.await,
                 Some(before) => {
                     let control = session.client.batch_execute(before);
