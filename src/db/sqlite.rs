@@ -53,6 +53,8 @@ const LOG_PATIENCE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Sqlite {
     queue: mpsc::UnboundedSender<Box<dyn Work>>,
+    path: PathBuf,
+    /// Those that wait for work. One is opened at first, the others when they are needed.
     readers: Mutex<Vec<Connection>>,
     permits: Semaphore,
     clock: Clock,
@@ -62,12 +64,7 @@ impl Sqlite {
     /// Opens the file and starts the writer.
     pub(super) fn open(path: &Path, clock: Clock) -> Result<Self> {
         let writer = Connection::open(path, OpenFlags::default())?;
-        let readers = (0..READERS)
-            .map(|_| {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                Connection::open(path, flags)
-            })
-            .collect::<Result<_>>()?;
+        let readers = vec![Connection::reading(path)?];
         let (queue, waiting) = mpsc::unbounded_channel();
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
@@ -82,7 +79,8 @@ impl Sqlite {
             .name("sqlite-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(Error::internal)?;
-        Ok(Self { queue, readers: Mutex::new(readers), permits: Semaphore::new(READERS), clock })
+        let (readers, permits) = (Mutex::new(readers), Semaphore::new(READERS));
+        Ok(Self { queue, path: path.to_owned(), readers, permits, clock })
     }
 
     /// Hands a unit to the writer.
@@ -98,7 +96,8 @@ impl Sqlite {
         let asked = Instant::now();
         let permit = self.permits.acquire().await.map_err(Error::unavailable)?;
         metrics().unit_waited(Kind::Read, asked.elapsed());
-        let connection = self.lock_readers().pop().ok_or_else(|| Error::internal("no reader"))?;
+        let idle = self.lock_readers().pop();
+        let connection = idle.map_or_else(|| Connection::reading(&self.path), Ok)?;
         let (connection, result) = self.run_read(connection, caller, &unit);
         self.lock_readers().extend(connection);
         drop(permit);
@@ -318,10 +317,15 @@ impl Connection {
 
     /// A connection that sees the file as it is when it reads first, until it is dropped.
     pub(super) fn snapshot(path: &Path) -> Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Self::open(path, flags)?;
+        let mut connection = Self::reading(path)?;
         connection.execute("BEGIN", &[])?;
         Ok(connection)
+    }
+
+    /// A connection that only reads.
+    fn reading(path: &Path) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self::open(path, flags)
     }
 
     fn open(path: &Path, flags: OpenFlags) -> Result<Self> {
