@@ -66,6 +66,11 @@ impl Receiver {
         self.state.lock().unwrap().1.clone()
     }
 
+    /// How many deliveries came.
+    pub fn count(&self) -> usize {
+        self.state.lock().unwrap().1.len()
+    }
+
     /// The names of the events that came.
     pub fn names(&self) -> Vec<String> {
         self.all().iter().map(|it| it.json()["event"].as_str().unwrap().to_owned()).collect()

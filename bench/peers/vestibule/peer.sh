@@ -1,6 +1,6 @@
 # Vestibule itself, of the repository around this folder: VESTIBULE is the program, by default the
 # one that `cargo build --profile dist` made. Variants: sqlite, pg. All defaults hold (durable
-# commits, userinfo, traces, events), but for the log level and the limit on logins a minute.
+# commits, userinfo, traces, events), but for the log level and the limits on logins and calls a minute.
 adapter=workos
 ready=http://127.0.0.1:$peer_port/readyz
 [[ $variant != pg ]] || needs_db=1
@@ -13,6 +13,7 @@ vestibule_env=(
   VESTIBULE_BASE_URL="http://localhost:$peer_port"
   VESTIBULE_LOG_LEVEL=warn
   VESTIBULE_LIMITS_AUTHORIZE_PER_MINUTE=0
+  VESTIBULE_LIMITS_API_KEY_PER_MINUTE=0
   VESTIBULE_OUTBOUND_ALLOW=127.0.0.0/8,::1
 )
 [[ $variant != pg ]] || vestibule_env+=(VESTIBULE_DATABASE="$db_url")
