@@ -35,7 +35,7 @@ impl Secret {
         let mut bytes = Zeroizing::new([0; MOMENT + 32]);
         bytes[..MOMENT].copy_from_slice(&moment.as_ms().to_be_bytes()[8 - MOMENT..]);
         bytes[MOMENT..].copy_from_slice(&random_bytes::<32>());
-        Self::new(URL_SAFE_NO_PAD.encode(&*bytes))
+        Self::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
     }
 
     /// The text itself. Every use of this is a place to look at in a review.
