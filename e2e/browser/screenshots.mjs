@@ -122,9 +122,9 @@ await page.waitForURL((to) => to.origin === new URL(demo.sandbox.issuer).origin)
 await signIn(page, ada);
 await page.getByText('The test succeeded.').waitFor();
 await shoot(page, 'test-sign-in');
-for (const name of ['roles', 'events', 'redirects']) {
+for (const name of ['roles', 'events', 'redirects', 'webhooks', 'webhooks/new']) {
   await page.goto(at(`/${name}`));
-  await shoot(page, name);
+  await shoot(page, name.replace('/', '-'));
 }
 
 // The setup portal, with the tenant's own console beside it.
