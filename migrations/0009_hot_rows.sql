@@ -1,7 +1,7 @@
 -- For PostgreSQL alone. Each check of a foreign key locks the row that it refers to, shared among all who
 -- check at once. Every login of an environment checked its row a few times while every event changes
--- it, and every login of a connection the row of the connection: PostgreSQL spent a quarter of its time
--- on lists of who shares these locks. Environments are never deleted; what a connection gave goes with its
+-- it, and every login of a connection the row of the connection: PostgreSQL spent a tenth of its time on
+-- these checks, and almost as much on lists of who shares the locks. Environments are never deleted; what a connection gave goes with its
 -- profiles, which still refer to it.
 
 ALTER TABLE sso_sessions DROP CONSTRAINT IF EXISTS sso_sessions_environment_id_fkey;

@@ -55,8 +55,8 @@ impl Secret {
         if self.expose().len() == DATED
             && let Ok(bytes) = URL_SAFE_NO_PAD.decode(self.expose()).map(Zeroizing::new)
         {
-            hash.0[..MOMENT].copy_from_slice(&bytes[..MOMENT]);
-            hash.1 = 0;
+            hash.bytes[..MOMENT].copy_from_slice(&bytes[..MOMENT]);
+            hash.start = 0;
         }
         hash
     }
@@ -79,9 +79,13 @@ const MOMENT: usize = 6;
 const DATED: usize = (MOMENT + 32) * 4 / 3 + 1;
 
 /// SHA-256 of a secret that has at least 256 bits of entropy, so that no salt is needed. In front of
-/// it there is room for the moment of a dated secret; the number says where the hash begins.
+/// it there is room for the moment of a dated secret.
 #[derive(Clone, Copy)]
-pub struct SecretHash([u8; MOMENT + 32], usize);
+pub struct SecretHash {
+    bytes: [u8; MOMENT + 32],
+    /// Where what counts begins: behind the room for the moment, if there is none.
+    start: usize,
+}
 
 impl SecretHash {
     /// The hash of a text.
@@ -91,14 +95,14 @@ impl SecretHash {
 
     /// The hash of bytes.
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        let mut hash = [0; MOMENT + 32];
-        hash[MOMENT..].copy_from_slice(&sha256(bytes));
-        Self(hash, MOMENT)
+        let mut hash = Self { bytes: [0; MOMENT + 32], start: MOMENT };
+        hash.bytes[MOMENT..].copy_from_slice(&sha256(bytes));
+        hash
     }
 
     /// The bytes, to store or to look up.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0[self.1..]
+        &self.bytes[self.start..]
     }
 
     /// Compares in constant time.

@@ -23,7 +23,7 @@ use crate::telemetry::{Kind, metrics};
 /// How many units one commit may carry.
 const MAX_BATCH: usize = 256;
 /// How long the writer waits for more units where several came together the last time. One more in a
-/// commit costs a third of a commit of its own; whoever is alone never waits.
+/// commit costs less than a commit of its own; whoever is alone never waits.
 const GATHER: Duration = Duration::from_micros(500);
 /// What units are told that SQLite undid with another's.
 const GIVEN_UP: &str = "the database gave the transaction up";

@@ -1,15 +1,12 @@
 //! Units in one transaction, with one commit for all: as they are while all go well, and each behind a
 //! savepoint once one of them has failed.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 use super::queue::Queued;
 use super::session::{Failure, Session, Statements};
-use crate::base::Error;
 use crate::base::time::Clock;
+use crate::base::{Error, unwind};
 use crate::db::tx::{Connection, Tx};
 use crate::db::unit;
 use crate::telemetry::metrics;
@@ -178,19 +175,10 @@ struct Ran {
 async fn run(statements: Statements, clock: &Clock, queued: &mut Queued) -> Ran {
     let caller = queued.work.caller().clone();
     let mut tx = Tx::new(Connection::Postgres(Box::new(statements)), caller, clock);
-    let ran = caught(queued.work.run(&mut tx)).await;
+    // A panic must not take the connection with it.
+    let ran = unwind::catch(queued.work.run(&mut tx)).await;
     let keep = unit::settle(&mut *queued.work, &tx, ran);
     let statements = tx.into_postgres();
     let (begun, failure) = statements.map_or((false, None), |s| (s.has_begun(), s.failure()));
     Ran { begun, keep, failure }
-}
-
-/// Polls a unit to its end; `None` if it panics, which must not take the connection with it.
-async fn caught(mut unit: Pin<Box<dyn Future<Output = bool> + '_>>) -> Option<bool> {
-    std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| unit.as_mut().poll(cx))) {
-        Ok(Poll::Ready(keep)) => Poll::Ready(Some(keep)),
-        Ok(Poll::Pending) => Poll::Pending,
-        Err(_) => Poll::Ready(None),
-    })
-    .await
 }
