@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use http::HeaderValue;
 use http::header::{CONNECTION, CONTENT_TYPE};
@@ -33,6 +32,7 @@ use crate::config::Database;
 use crate::model::installation;
 use crate::sso::sweep;
 use crate::telemetry::{self, metrics};
+use crate::web::around::around;
 use crate::web::{assets, brand, guard, limit, request_id};
 use crate::{api, dashboard, delivery, domains, limits, login, portal};
 use body::TimelyBody;
@@ -74,12 +74,12 @@ pub fn router(app: App) -> Router {
         .merge(portal::router(app.clone()))
         .merge(dashboard::router(app.clone()))
         .merge(api::router(app.clone()))
-        .layer(from_fn_with_state(app.clone(), limit::by_address));
+        .layer(around(app.clone(), limit::by_address));
     limited
         .merge(health)
         .merge(brand::router(app.clone()))
         .merge(assets::router())
-        .layer(from_fn_with_state(app, request_id::observe))
+        .layer(around(app, request_id::observe))
 }
 
 /// What Prometheus asks, on a listener of its own.

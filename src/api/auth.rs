@@ -46,15 +46,19 @@ pub(super) async fn authenticate(parts: &mut Parts, app: &App) -> Result<Caller,
     let hash = SecretHash::of(bearer(&parts.headers)?);
     let find = async move |tx: &mut _| api_key::find_by_hash(tx, &hash).await;
     let found = app.db.read(&Caller::anonymous(), find).await?;
-    let Some((environment_id, id, access)) = found else {
+    let Some(key) = found else {
         source.guessed(app);
         return Err(ApiError::unauthorized());
     };
-    app.limits.api_key.check(id.as_str(), app.clock.now())?;
-    if access == Access::Read && !only_looks(parts) {
+    app.limits.api_key.check(key.id.as_str(), app.clock.now())?;
+    if key.access == Access::Read && !only_looks(parts) {
         return Err(ApiError::plain(StatusCode::FORBIDDEN, "This API key may only read."));
     }
-    let caller = Caller { environment_id, source: caller::Source::Api, actor_id: id.to_string() };
+    let caller = Caller {
+        environment_id: key.environment_id.clone(),
+        source: caller::Source::Api,
+        actor_id: key.id.to_string(),
+    };
     parts.extensions.insert(Authenticated(caller.clone()));
     Ok(caller)
 }

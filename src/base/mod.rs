@@ -6,7 +6,6 @@ pub mod email;
 pub mod error;
 pub mod failure;
 pub mod id;
-pub mod memo;
 pub mod page;
 pub mod rate;
 pub mod redirect_uri;

@@ -140,10 +140,10 @@ impl Clock {
     /// earlier, so that lists keep the order in which things were made on this node.
     pub fn ulid(&self, at: Timestamp) -> Ulid {
         let ms = u64::try_from(at.as_ms()).unwrap_or_default();
-        let fresh = Ulid::from_parts(ms, u128::from_be_bytes(random_bytes::<16>()));
+        let random = u128::from_be_bytes(random_bytes());
+        let fresh = Ulid::from_parts(ms, random);
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let step = u32::from_be_bytes(random_bytes::<4>());
-        let behind = newest.0.saturating_add(1 + u128::from(step));
+        let behind = newest.0.saturating_add(1 + (random & u128::from(u32::MAX)));
         *newest = if newest.timestamp_ms() == fresh.timestamp_ms() { Ulid(behind) } else { fresh };
         *newest
     }

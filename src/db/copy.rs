@@ -10,6 +10,7 @@ use rusqlite::{ErrorCode, OpenFlags};
 use super::migrate;
 use super::sqlite::{self, Connection};
 use super::tx::{self, Tx};
+use super::unit::complete;
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 
@@ -84,10 +85,15 @@ impl Incoming {
         let mut connection = Connection::bare(&self.partial)?;
         connection.execute("BEGIN IMMEDIATE", &[])?;
         let connection = tx::Connection::Sqlite(Box::new(connection));
-        let mut tx = Tx::new(connection, Caller::anonymous(), &self.clock);
-        let result = sqlite::complete(unit(&mut tx))?;
+        let common = tx::Common::new(self.clock.clone());
+        let mut tx = Tx::new(connection, Caller::anonymous(), &common, tx::Left::default());
+        let result = complete(unit(&mut tx))?;
+        let (connection, left) = tx.end(true);
+        let mut tx = Tx::new(connection, Caller::anonymous(), &common, left);
+        complete(tx.finish())?;
+        let connection = tx.end(true).0.into_sqlite();
         let mut connection =
-            tx.into_sqlite().ok_or_else(|| Error::internal("no connection after the unit"))?;
+            connection.ok_or_else(|| Error::internal("no connection after the unit"))?;
         connection.execute("COMMIT", &[])?;
         Ok(result)
     }

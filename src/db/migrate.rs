@@ -35,6 +35,10 @@ const MIGRATIONS: &[Migration] = &[
         is_for_postgres: true,
         ..both(9, "hot_rows", include_str!("../../migrations/0009_hot_rows.sql"))
     },
+    Migration {
+        is_for_postgres: true,
+        ..both(10, "profile_rows", include_str!("../../migrations/0010_profile_rows.sql"))
+    },
 ];
 
 /// A migration for both engines.

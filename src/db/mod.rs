@@ -4,7 +4,9 @@
 //! never waits, so the writer thread polls it to completion, and on PostgreSQL it is polled on the
 //! thread that owns the connection. So a unit may hold anything and need not be `Send` itself.
 
+mod appended;
 pub mod copy;
+mod memory;
 pub mod migrate;
 mod postgres;
 mod query;
@@ -18,6 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use appended::NewEvent;
 pub use query::Query;
 pub use tx::Tx;
 pub use value::{Cell, FromCell, Param, Row};
@@ -26,6 +29,7 @@ use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 use crate::telemetry::spans::Side;
 use crate::telemetry::{Kind, metrics, request};
+use tx::Common;
 
 /// Where the data lives.
 #[derive(Clone)]
@@ -52,6 +56,7 @@ impl std::fmt::Debug for Location {
 #[derive(Clone, Debug)]
 pub struct Db {
     engine: Arc<Engine>,
+    common: Common,
 }
 
 #[derive(Debug)]
@@ -79,13 +84,14 @@ impl Db {
     ///
     /// [`Error::Unavailable`] if it does not open or does not answer.
     pub async fn connect(location: &Location, clock: Clock) -> Result<Self> {
+        let common = Common::new(clock);
         let engine = match location {
-            Location::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, clock)?),
+            Location::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, common.clone())?),
             Location::Postgres(url) => {
-                Engine::Postgres(postgres::Postgres::open(url, clock).await?)
+                Engine::Postgres(postgres::Postgres::open(url, common.clone()).await?)
             }
         };
-        Ok(Self { engine: Arc::new(engine) })
+        Ok(Self { engine: Arc::new(engine), common })
     }
 
     /// Whether there is a table of this name.
@@ -117,6 +123,20 @@ impl Db {
             Engine::Postgres(postgres) => postgres.read(caller, unit).await,
         };
         result.inspect_err(count)
+    }
+
+    /// Runs a unit that reads the configuration over what is in memory, without the database. `None`:
+    /// something that it asks for is not there, or it fails.
+    ///
+    /// What it sees was so a moment ago, here, and at the most seconds ago on another node. So this is
+    /// for what a later unit judges again: with [`Tx::recall`], that costs nothing there.
+    pub fn glance<T>(
+        &self,
+        caller: &Caller,
+        unit: impl AsyncFnOnce(&mut Tx) -> Result<T>,
+    ) -> Option<T> {
+        let mut tx = Tx::glancing(caller.clone(), &self.common)?;
+        unit::complete(unit(&mut tx)).ok()
     }
 
     /// Runs a unit of work: `Ok` commits it, durably, before this returns; `Err` undoes it.

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::sync::Mutex;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -13,10 +11,9 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::tx::{self, Tx};
-use super::unit::{self, Work};
+use super::tx::{self, Common, Left, Tx};
+use super::unit::{self, Work, complete};
 use super::value::{Cell, Param, Row};
-use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 use crate::telemetry::{Kind, metrics};
 
@@ -24,7 +21,7 @@ use crate::telemetry::{Kind, metrics};
 const MAX_BATCH: usize = 256;
 /// How long the writer waits for more units where several came together the last time. One more in a
 /// commit costs less than a commit of its own; whoever is alone never waits.
-const GATHER: Duration = Duration::from_micros(500);
+const GATHER: Duration = Duration::from_millis(1);
 /// What units are told that SQLite undid with another's.
 const GIVEN_UP: &str = "the database gave the transaction up";
 /// How many connections read at once: reads take microseconds, so few are enough.
@@ -57,12 +54,12 @@ pub(super) struct Sqlite {
     /// Those that wait for work. One is opened at first, the others when they are needed.
     readers: Mutex<Vec<Connection>>,
     permits: Semaphore,
-    clock: Clock,
+    common: Common,
 }
 
 impl Sqlite {
     /// Opens the file and starts the writer.
-    pub(super) fn open(path: &Path, clock: Clock) -> Result<Self> {
+    pub(super) fn open(path: &Path, common: Common) -> Result<Self> {
         let writer = Connection::open(path, OpenFlags::default())?;
         let readers = vec![Connection::reading(path)?];
         let (queue, waiting) = mpsc::unbounded_channel();
@@ -71,7 +68,8 @@ impl Sqlite {
         let writer = Writer {
             connection: Some(Box::new(writer)),
             waiting,
-            clock: clock.clone(),
+            common: common.clone(),
+            left: Left::default(),
             log: log.into(),
             commits: 0,
         };
@@ -80,7 +78,7 @@ impl Sqlite {
             .spawn(move || writer.run())
             .map_err(Error::internal)?;
         let (readers, permits) = (Mutex::new(readers), Semaphore::new(READERS));
-        Ok(Self { queue, path: path.to_owned(), readers, permits, clock })
+        Ok(Self { queue, path: path.to_owned(), readers, permits, common })
     }
 
     /// Hands a unit to the writer.
@@ -115,10 +113,10 @@ impl Sqlite {
             return (Some(connection), Err(error));
         }
         let connection = tx::Connection::Sqlite(Box::new(connection));
-        let mut tx = Tx::new(connection, caller.clone(), &self.clock);
+        let mut tx = Tx::new(connection, caller.clone(), &self.common, Left::default());
         let result = catch_unwind(AssertUnwindSafe(|| complete(unit(&mut tx))))
             .unwrap_or_else(|_| Err(Error::internal("a unit of work panicked")));
-        let mut connection = tx.into_sqlite().map(|connection| *connection);
+        let mut connection = tx.end(false).0.into_sqlite().map(|connection| *connection);
         if let Some(connection) = &mut connection {
             connection.end_read();
         }
@@ -131,20 +129,14 @@ impl Sqlite {
     }
 }
 
-/// Polls a future that never waits, because on SQLite nothing in a unit does.
-pub(super) fn complete<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(result) => result,
-        Poll::Pending => Err(Error::internal("a unit of work waited for something else")),
-    }
-}
-
 /// The thread that owns the connection that writes.
 struct Writer {
     /// Always there, but for the moments in which a unit holds it.
     connection: Option<Box<Connection>>,
     waiting: mpsc::UnboundedReceiver<Box<dyn Work>>,
-    clock: Clock,
+    common: Common,
+    /// What the units of this transaction have left for its end.
+    left: Left,
     /// The file of the log.
     log: PathBuf,
     commits: u32,
@@ -165,7 +157,7 @@ impl Writer {
                 if let Err(error) = &outcome {
                     // Also those that failed by themselves: what they saw of the units before
                     // them (such as a code already spent) has not happened.
-                    work.fail(Error::unavailable(error.chain()));
+                    work.fail(unit::shared(error));
                 }
                 work.answer();
             }
@@ -187,15 +179,14 @@ impl Writer {
     /// so that it can be undone by itself.
     fn commit_batch(&mut self, first: Box<dyn Work>, batch: &mut Vec<Box<dyn Work>>) -> Result<()> {
         batch.push(first);
-        let outcome = self.control("BEGIN IMMEDIATE").and_then(|()| {
+        let outcome = self.begin().and_then(|()| {
             if !self.run_all(batch)? {
-                self.control("ROLLBACK")?;
-                self.control("BEGIN IMMEDIATE")?;
+                self.begin_again()?;
                 for (i, work) in batch.iter_mut().enumerate() {
                     self.run_apart(&mut **work, i == 0)?;
                 }
             }
-            self.control("COMMIT")
+            self.commit()
         });
         if outcome.is_err() && self.is_in_transaction() {
             let _ = self.control("ROLLBACK");
@@ -213,12 +204,9 @@ impl Writer {
                 // After some errors (a full disk, say) SQLite undoes all by itself.
                 (true, false) => return Err(Error::unavailable(GIVEN_UP)),
                 (false, false) if done > 0 => return Err(Error::unavailable(GIVEN_UP)),
-                (false, false) => self.control("BEGIN IMMEDIATE")?,
+                (false, false) => self.begin()?,
                 // It was alone until now: with the transaction, nobody else's changes end.
-                (false, true) if done == 0 => {
-                    self.control("ROLLBACK")?;
-                    self.control("BEGIN IMMEDIATE")?;
-                }
+                (false, true) if done == 0 => self.begin_again()?,
                 (false, true) => return Ok(false),
             }
             done += 1;
@@ -238,11 +226,8 @@ impl Writer {
         let keep = self.run_unit(work)?;
         match (first, keep, self.is_in_transaction()) {
             (true, true, true) => Ok(()),
-            (true, false, true) => {
-                self.control("ROLLBACK")?;
-                self.control("BEGIN IMMEDIATE")
-            }
-            (true, false, false) => self.control("BEGIN IMMEDIATE"),
+            (true, false, true) => self.begin_again(),
+            (true, false, false) => self.begin(),
             (false, true, true) => self.control("RELEASE unit"),
             (false, false, true) => {
                 self.control("ROLLBACK TO unit")?;
@@ -255,11 +240,7 @@ impl Writer {
 
     /// Runs one unit; whether its changes are to be kept.
     fn run_unit(&mut self, work: &mut dyn Work) -> Result<bool> {
-        let Some(connection) = self.connection.take() else {
-            return Err(Error::internal("the writer has lost its connection"));
-        };
-        let caller = work.caller().clone();
-        let mut tx = Tx::new(tx::Connection::Sqlite(connection), caller, &self.clock);
+        let mut tx = self.tx(work.caller().clone())?;
         // One that waits for something else was not written for the database: it does not pass.
         let ran =
             catch_unwind(AssertUnwindSafe(|| complete(async { Ok(work.run(&mut tx).await) })));
@@ -271,8 +252,49 @@ impl Writer {
             }
             Err(_) => unit::settle(work, &tx, None),
         };
-        self.connection = tx.into_sqlite();
+        self.take_back(tx, keep);
         Ok(keep)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.left = Left::default();
+        self.control("BEGIN IMMEDIATE")
+    }
+
+    fn begin_again(&mut self) -> Result<()> {
+        self.control("ROLLBACK")?;
+        self.begin()
+    }
+
+    /// Does what the units have left for the end, and commits.
+    fn commit(&mut self) -> Result<()> {
+        let mut changed = None;
+        if self.left.is_any() {
+            let mut tx = self.tx(Caller::anonymous())?;
+            let finished = complete(tx.finish());
+            self.take_back(tx, false);
+            changed = finished?;
+        }
+        self.control("COMMIT").map_err(|error| Error::unavailable(error.chain()))?;
+        if let Some(as_of) = changed {
+            self.common.memory.saw(as_of);
+        }
+        Ok(())
+    }
+
+    /// Lends the connection to a unit.
+    fn tx(&mut self, caller: Caller) -> Result<Tx> {
+        let Some(connection) = self.connection.take() else {
+            return Err(Error::internal("the writer has lost its connection"));
+        };
+        let left = std::mem::take(&mut self.left);
+        Ok(Tx::new(tx::Connection::Sqlite(connection), caller, &self.common, left))
+    }
+
+    fn take_back(&mut self, tx: Tx, keep: bool) {
+        let (connection, left) = tx.end(keep);
+        self.connection = connection.into_sqlite();
+        self.left = left;
     }
 
     /// Writes the log back into the database and cuts it off.
@@ -300,7 +322,7 @@ impl Writer {
 #[derive(Debug)]
 pub(super) struct Connection {
     sqlite: rusqlite::Connection,
-    rewritten: HashMap<Box<str>, Box<str>>,
+    rewritten: HashMap<Box<str>, Box<str>, foldhash::fast::RandomState>,
 }
 
 impl Connection {
@@ -312,7 +334,7 @@ impl Connection {
             .pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))
             .map_err(error)?;
         sqlite.pragma_update(None, "foreign_keys", true).map_err(error)?;
-        Ok(Self { sqlite, rewritten: HashMap::new() })
+        Ok(Self { sqlite, rewritten: HashMap::default() })
     }
 
     /// A connection that sees the file as it is when it reads first, until it is dropped.
@@ -354,7 +376,7 @@ impl Connection {
         sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
         sqlite.pragma_update(None, "foreign_keys", true).map_err(error)?;
         sqlite.pragma_update(None, "temp_store", "MEMORY").map_err(error)?;
-        Ok(Self { sqlite, rewritten: HashMap::new() })
+        Ok(Self { sqlite, rewritten: HashMap::default() })
     }
 
     /// The rows of a query, at the most `limit`.

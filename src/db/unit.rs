@@ -1,6 +1,7 @@
 //! A unit of work on its way to the thread that runs it.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
@@ -23,6 +24,14 @@ pub(super) trait Work: Send {
 
     /// Sends the result to whoever waits for it.
     fn answer(self: Box<Self>);
+}
+
+/// The error of a transaction, for each of its units.
+pub(super) fn shared(error: &Error) -> Error {
+    match error {
+        Error::Internal(_) => Error::internal(error.chain()),
+        _ => Error::unavailable(error.chain()),
+    }
 }
 
 /// Whether the changes of a unit that was run are kept; `ran` is `None` if it panicked.
@@ -91,5 +100,13 @@ where
         let result = self.result.unwrap_or_else(|| Err(Error::internal("a unit was not run")));
         // Nobody waits any more if the request was cancelled: what it asked for is done all the same.
         let _ = self.reply.send(result);
+    }
+}
+
+/// Polls a future that never waits: nothing in a unit does, unless it is on PostgreSQL.
+pub(super) fn complete<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(Error::internal("a unit of work waited for something else")),
     }
 }

@@ -119,6 +119,16 @@ impl Row {
         Self { cells: cells.into_iter() }
     }
 
+    /// About how much memory the columns take that were not read yet.
+    pub(super) fn bytes(&self) -> usize {
+        let own = |cell: &Cell| match cell {
+            Cell::Null | Cell::Int(_) => 0,
+            Cell::Text(text) => text.len(),
+            Cell::Bytes(bytes) => bytes.len(),
+        };
+        self.cells.as_slice().iter().map(|cell| size_of::<Cell>() + own(cell)).sum()
+    }
+
     /// All columns that were not read yet.
     pub(super) fn into_cells(self) -> Vec<Cell> {
         self.cells.collect()

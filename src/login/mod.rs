@@ -12,10 +12,10 @@ mod profile;
 mod token;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::app::App;
+use crate::web::around::around;
 
 /// All routes below `/sso`, and a page for whoever opens the base URL.
 pub fn router(app: App) -> Router {
@@ -43,5 +43,5 @@ fn for_scripts(app: &App) -> Router<App> {
     Router::new()
         .route("/sso/token", post(token::token))
         .route("/sso/profile", get(profile::profile))
-        .route_layer(from_fn_with_state(app.clone(), cors::allow))
+        .route_layer(around(app.clone(), cors::allow))
 }

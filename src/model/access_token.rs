@@ -21,7 +21,7 @@ pub async fn issue(
     (code, origin): (&SecretHash, &AuthorizationCode),
     expires_at: Timestamp,
 ) -> Result<()> {
-    tx.execute(
+    tx.send(
         "INSERT INTO access_tokens
          (token_hash, environment_id, connection_id, profile_id, code_hash, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6)",
@@ -35,7 +35,6 @@ pub async fn issue(
         ],
     )
     .await
-    .map(drop)
 }
 
 /// When the token ends that a code of the caller's environment gave, if it gave one.

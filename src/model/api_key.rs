@@ -1,5 +1,7 @@
 //! API keys of an environment: the application's secret, and the OAuth client secret.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -126,28 +128,42 @@ pub async fn create(tx: &mut Tx, new: &NewApiKey) -> Result<(ApiKey, Secret)> {
     Ok((key, secret))
 }
 
-/// The environment and id of a key that is valid now, and what it may do. Finds the environment, so it
-/// is not limited to one.
+/// A key that can be used.
+#[derive(Debug)]
+pub struct Valid {
+    /// The environment that it is a key of.
+    pub environment_id: EnvironmentId,
+    /// Its id.
+    pub id: ApiKeyId,
+    /// What it may do.
+    pub access: Access,
+    expires_at: Option<Timestamp>,
+}
+
+/// A key that is valid now, from memory as long as the configuration is the same. Finds the environment,
+/// so it is not limited to one.
 ///
 /// # Errors
 ///
 /// As [`Tx::fetch_all`].
-pub async fn find_by_hash(
-    tx: &mut Tx,
-    hash: &SecretHash,
-) -> Result<Option<(EnvironmentId, ApiKeyId, Access)>> {
+pub async fn find_by_hash(tx: &mut Tx, hash: &SecretHash) -> Result<Option<Arc<Valid>>> {
+    let load = async |tx: &mut Tx| {
+        let sql = "SELECT environment_id, id, access, expires_at FROM api_keys
+             WHERE key_hash = $1 AND revoked_at IS NULL";
+        let row = tx.fetch_optional(sql, &[hash.into()]).await?;
+        stored::one(row.map(|mut row| {
+            Ok(Valid {
+                environment_id: row.next()?,
+                id: row.next()?,
+                access: Access::from_stored(&row.next::<String>()?)?,
+                expires_at: row.next()?,
+            })
+        }))
+    };
+    // Each environment asks for itself, although a hash belongs to one only.
+    let known = tx.recall("API key", hash.as_bytes(), load).await?;
     let now = tx.now();
-    let row = tx
-        .fetch_optional(
-            "SELECT environment_id, id, access FROM api_keys
-             WHERE key_hash = $1 AND revoked_at IS NULL
-                 AND (expires_at IS NULL OR expires_at > $2)",
-            &[hash.into(), now.into()],
-        )
-        .await?;
-    stored::one(row.map(|mut row| {
-        Ok((row.next()?, row.next()?, Access::from_stored(&row.next::<String>()?)?))
-    }))
+    Ok(known.filter(|key| key.expires_at.is_none_or(|moment| moment > now)))
 }
 
 /// Lists the keys of the environment.

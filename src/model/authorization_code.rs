@@ -51,7 +51,7 @@ pub enum Take {
 /// [`Error::Unavailable`](crate::base::Error::Unavailable) if it could not be stored.
 pub async fn issue(tx: &mut Tx, new: &AuthorizationCode) -> Result<Secret> {
     let code = Secret::random_at(tx.now());
-    tx.execute(
+    tx.send(
         "INSERT INTO authorization_codes
          (code_hash, environment_id, connection_id, profile_id, sso_session_id, redirect_uri,
           code_challenge, expires_at)

@@ -1,11 +1,12 @@
 //! Environments: each owns its keys, organizations, connections and everything below them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{audit, field, given, redirect_uri, role};
 use crate::base::id::EnvironmentId;
-use crate::base::memo::Memo;
 use crate::base::redirect_uri::{Rules, leaving_address};
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result, stored};
@@ -192,8 +193,6 @@ pub struct SettingsChange {
     pub logout_uris: Option<Vec<String>>,
 }
 
-static SETTINGS: Memo<Settings> = Memo::new("the settings of an environment");
-
 const COLUMNS: &str = "id, name, kind, client_id, settings, created_at, updated_at";
 
 /// Creates an environment with its first two roles, `admin` and `member` (the default).
@@ -262,6 +261,27 @@ pub async fn create_as(
 /// As [`Tx::fetch_all`].
 pub async fn find_by_client_id(tx: &mut Tx, client_id: &str) -> Result<Option<Environment>> {
     find(tx, "client_id = $1", client_id).await
+}
+
+/// As [`find_by_client_id`], from memory as long as the configuration is the same.
+///
+/// # Errors
+///
+/// As [`find_by_client_id`].
+pub async fn recall_by_client_id(tx: &mut Tx, client_id: &str) -> Result<Option<Arc<Environment>>> {
+    let load = async |tx: &mut Tx| find_by_client_id(tx, client_id).await;
+    tx.recall("environment by client id", client_id.as_bytes(), load).await
+}
+
+/// As [`current`], from memory as long as the configuration is the same.
+///
+/// # Errors
+///
+/// As [`current`].
+pub async fn recall_current(tx: &mut Tx) -> Result<Arc<Environment>> {
+    let id = tx.environment_id();
+    let known = tx.recall("environment", &[], async |tx| find_by_id(tx, &id).await).await?;
+    known.ok_or_else(|| Error::not_found("Environment", id.as_str()))
 }
 
 /// The environment with this id. Finds the environment, so it is not limited to one.
@@ -404,7 +424,7 @@ fn from_row(mut row: Row) -> Result<Environment> {
         kind: Kind::parse(&row.next::<String>()?)
             .ok_or_else(|| stored::unknown("the kind of an environment"))?,
         client_id: row.next()?,
-        settings: SETTINGS.parse(&row.next::<String>()?)?,
+        settings: stored::json("the settings of an environment", row.next::<String>()?)?,
         created_at: row.next()?,
         updated_at: row.next()?,
     })

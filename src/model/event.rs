@@ -9,7 +9,7 @@ use crate::base::id::{EventId, OrganizationId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
-use crate::db::{Query, Row, Tx};
+use crate::db::{NewEvent, Query, Row, Tx};
 
 /// How long events are kept: 90 days, in milliseconds.
 pub const RETENTION_MS: i64 = 90 * 24 * 60 * 60 * 1000;
@@ -18,9 +18,6 @@ pub const RETENTION_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 /// committed one after the other began at almost the same time, but on machines with clocks of their
 /// own. An hour, in milliseconds.
 const SLACK_MS: i64 = 60 * 60 * 1000;
-/// How far the clock of a node may be behind that of another, in milliseconds, so that what it records
-/// gets a moment that is not before that of the event before.
-const BEHIND_MS: i64 = 60 * 1000;
 /// What each login records: with these names there are many wherever one looks.
 const FREQUENT: [&str; 2] = ["authentication.sso_started", "authentication.sso_succeeded"];
 /// The condition of the index of all others, word for word: no engine can tell that a parameter fits.
@@ -110,36 +107,15 @@ pub async fn record_change(
     let actor = Actor { id: &caller.actor_id, source: caller.source.as_str(), name: actor_name };
     let context = Context { actor, previous_attributes: previous };
     let context = serde_json::to_string(&context).map_err(Error::internal)?;
-    let environment_id = tx.environment_id();
-    let position: i64 = tx
-        .fetch_one(
-            "UPDATE environments SET event_position = event_position + 1 WHERE id = $1
-             RETURNING event_position",
-            &[(&environment_id).into()],
-        )
-        .await?
-        .next()?;
-    let id: EventId = tx.new_id();
-    tx.execute(
-        "INSERT INTO events
-         (environment_id, position, id, name, organization_id, data, context, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce(
-             (SELECT created_at FROM events
-              WHERE environment_id = $1 AND position = CAST($2 AS BIGINT) - 1
-                  AND created_at > $8 AND created_at <= $9), $8))",
-        &[
-            (&environment_id).into(),
-            position.into(),
-            (&id).into(),
-            name.into(),
-            organization_id.into(),
-            (&data).into(),
-            (&context).into(),
-            tx.now().into(),
-            tx.now().plus_ms(BEHIND_MS).into(),
-        ],
-    )
-    .await?;
+    tx.append(NewEvent {
+        environment_id: tx.environment_id(),
+        id: tx.new_id(),
+        name,
+        organization_id: organization_id.cloned(),
+        data,
+        context,
+        created_at: tx.now(),
+    });
     Ok(())
 }
 

@@ -112,6 +112,17 @@ pub async fn find_match(tx: &mut Tx, requested: &str) -> Result<Option<RedirectU
     Ok(None)
 }
 
+/// Whether a registered redirect URI allows a request for `requested`, from memory as long as the
+/// configuration is the same.
+///
+/// # Errors
+///
+/// As [`find_match`].
+pub async fn recall_match(tx: &mut Tx, requested: &str) -> Result<bool> {
+    let load = async |tx: &mut Tx| find_match(tx, requested).await;
+    Ok(tx.recall("redirect URI", requested.as_bytes(), load).await?.is_some())
+}
+
 /// An address that the browser may be sent to when it leaves a page of ours; the empty one is none.
 ///
 /// It must be on an origin where the application has registered a redirect URI: else a link of ours

@@ -1,5 +1,7 @@
 //! The first half of a login: from the application's request to the identity provider.
 
+use std::sync::Arc;
+
 use super::answer::Target;
 use super::{Memory, Refused, Ticket, failure_of, memory_place, refuse_unstarted, system};
 use crate::app::App;
@@ -73,7 +75,15 @@ struct Lookup {
     environment_id: EnvironmentId,
     session_id: SsoSessionId,
     redirect_is_registered: bool,
-    connection: Result<Connection, Failure>,
+    connection: Result<Arc<Connection>, Failure>,
+}
+
+impl Lookup {
+    /// Whether a login can begin with what was found.
+    fn is_good(&self) -> bool {
+        self.redirect_is_registered
+            && self.connection.as_ref().is_ok_and(|connection| connection.state.is_usable())
+    }
 }
 
 /// Begins a login.
@@ -111,9 +121,16 @@ async fn look(app: &App, request: &Request) -> Result<Lookup, Refused> {
         let failure = Failure::with_detail(FailureCode::DuplicateParam, name.clone());
         return Err(Refused::unrecorded(failure));
     }
+    let nobody = Caller::anonymous();
+    // What is in memory may be a little old: that is found out when the attempt is stored, so only what
+    // is to be refused is looked up in any case.
+    let known = app.db.glance(&nobody, async |tx| look_up(tx, request).await).flatten();
+    if let Some(good) = known.filter(Lookup::is_good) {
+        return Ok(good);
+    }
     let asked = request.clone();
     app.db
-        .read(&Caller::anonymous(), async move |tx| look_up(tx, &asked).await)
+        .read(&nobody, async move |tx| look_up(tx, &asked).await)
         .await?
         .ok_or_else(|| Refused::unrecorded(FailureCode::ClientIdInvalid))
 }
@@ -125,12 +142,12 @@ async fn look_up(tx: &mut Tx, request: &Request) -> Result<Option<Lookup>> {
     if client_id.is_empty() || client_id.len() > 128 || client_id.contains('\0') {
         return Ok(None);
     }
-    let Some(environment) = environment::find_by_client_id(tx, client_id).await? else {
+    let Some(environment) = environment::recall_by_client_id(tx, client_id).await? else {
         return Ok(None);
     };
     tx.enter(&environment.id);
     let redirect_is_registered = match &request.redirect_uri {
-        Some(uri) => redirect_uri::find_match(tx, uri).await?.is_some(),
+        Some(uri) => redirect_uri::recall_match(tx, uri).await?,
         None => false,
     };
     Ok(Some(Lookup {
@@ -141,15 +158,15 @@ async fn look_up(tx: &mut Tx, request: &Request) -> Result<Option<Lookup>> {
         } else {
             Err(FailureCode::RedirectUriInvalid.into())
         },
-        environment_id: environment.id,
+        environment_id: environment.id.clone(),
     }))
 }
 
 /// Finds the connection that the selectors mean.
-async fn select(tx: &mut Tx, request: &Request) -> Result<Result<Connection, Failure>> {
+async fn select(tx: &mut Tx, request: &Request) -> Result<Result<Arc<Connection>, Failure>> {
     let failure = |code, detail: &str| Ok(Err(Failure::with_detail(code, detail)));
     match (&request.connection, &request.organization, &request.provider, &request.domain) {
-        (Some(id), None, None, _) => match connection::find(tx, id).await? {
+        (Some(id), None, None, _) => match connection::recall(tx, id).await? {
             Some(connection) => Ok(Ok(connection)),
             None => failure(FailureCode::ConnectionInvalid, "no connection has this id"),
         },
@@ -185,9 +202,9 @@ async fn is_known(tx: &mut Tx, domain: &str) -> Result<bool> {
 }
 
 /// The one usable connection of an organization.
-async fn of_organization(tx: &mut Tx, id: &str) -> Result<Result<Connection, Failure>> {
+async fn of_organization(tx: &mut Tx, id: &str) -> Result<Result<Arc<Connection>, Failure>> {
     let all = match OrganizationId::parse(id) {
-        Some(id) => connection::of_organization(tx, &id).await?,
+        Some(id) => connection::recall_of_organization(tx, &id).await?,
         None => Vec::new(),
     };
     let unfinished = !all.is_empty();
@@ -209,7 +226,7 @@ fn judge<'a>(
     request: &Request,
     lookup: &'a Lookup,
     trace: &mut Trace,
-) -> Result<&'a Connection, Failure> {
+) -> Result<&'a Arc<Connection>, Failure> {
     let offered = request.redirect_uri.as_deref().unwrap_or("nothing");
     if !lookup.redirect_is_registered {
         let expected = "a redirect URI registered in this environment, byte for byte";
@@ -332,18 +349,38 @@ pub(super) async fn send(
         starter: going.starter,
     };
     trace.did("authorize.departed", "the browser leaves for the identity provider");
-    let trace = trace.clone();
+    let steps = trace.clone();
     app.db
         .write(&system(&connection.environment_id), async move |tx| {
-            sso_session::start(tx, &start, &trace).await
+            if let Err(failure) = still_as_judged(tx, &start).await? {
+                return Ok(Err(failure));
+            }
+            sso_session::start(tx, &start, &steps).await.map(Ok)
         })
         .await
-        .map_err(|error| failure_of(&error))?;
+        .map_err(|error| failure_of(&error))??;
     request::belongs_to(&ticket.id);
     if !is_test {
         metrics().login_began();
     }
     Ok(Begun { location: departure.url, session_id: ticket.id, browser_secret })
+}
+
+/// Whether what a login was judged by a moment ago holds when it begins.
+async fn still_as_judged(tx: &mut Tx, start: &sso_session::Start) -> Result<Result<(), Failure>> {
+    let is_test = start.starter.origin.is_test();
+    if !is_test && !redirect_uri::recall_match(tx, &start.redirect_uri).await? {
+        return Ok(Err(FailureCode::RedirectUriInvalid.into()));
+    }
+    let connection = connection::recall(tx, start.connection_id.as_str()).await?;
+    Ok(match connection {
+        Some(now) if !is_test && !now.state.is_usable() => {
+            Err(FailureCode::ConnectionUnlinked.into())
+        }
+        Some(now) if now.version == start.connection_version => Ok(()),
+        Some(_) => Err(FailureCode::ConnectionChanged.into()),
+        None => Err(FailureCode::ConnectionUnlinked.into()),
+    })
 }
 
 /// Records the failed attempt, and says where its answer goes.
@@ -358,7 +395,7 @@ async fn refuse(
     let attempt = sso_session::Refusal {
         id: lookup.session_id,
         organization_id: lookup.connection.as_ref().ok().map(|it| it.organization_id.clone()),
-        connection_id: lookup.connection.ok().map(|it| it.id),
+        connection_id: lookup.connection.ok().map(|it| it.id.clone()),
         redirect_uri: offered.chars().filter(|c| !c.is_control()).take(512).collect(),
         browser: request.browser.clone(),
         starter: Starter::default(),

@@ -1,5 +1,7 @@
 //! The second half of a login: from the identity provider back to the application.
 
+use std::sync::Arc;
+
 use super::answer::Target;
 use super::sign_in::{self, Entering};
 use super::{Exit, Memory, Refused, Ticket, consent, memory_place, refuse, test_sign_in};
@@ -44,8 +46,8 @@ pub enum Finished {
 /// An attempt that was taken, with what is needed to judge it.
 pub(super) struct Attempt {
     pub(super) taken: Taken,
-    pub(super) environment: Environment,
-    pub(super) connection: Option<Connection>,
+    pub(super) environment: Arc<Environment>,
+    pub(super) connection: Option<Arc<Connection>>,
     /// A test returns to a page of ours, which needs no registration.
     pub(super) redirect_is_registered: bool,
 }
@@ -110,10 +112,10 @@ pub(super) async fn take(app: &App, ticket: &Ticket, phase: Phase) -> Result<Att
         .write(&Caller::anonymous(), async move |tx| {
             Ok(match sso_session::take(tx, &id, &secret, phase).await? {
                 Take::Taken(taken) => Ok(Attempt {
-                    environment: environment::current(tx).await?,
-                    connection: connection::find(tx, taken.connection_id.as_str()).await?,
+                    environment: environment::recall_current(tx).await?,
+                    connection: connection::recall(tx, taken.connection_id.as_str()).await?,
                     redirect_is_registered: taken.origin.is_test()
-                        || redirect_uri::find_match(tx, &taken.redirect_uri).await?.is_some(),
+                        || redirect_uri::recall_match(tx, &taken.redirect_uri).await?,
                     taken: *taken,
                 }),
                 Take::Unknown => Err(FailureCode::StateInvalid),

@@ -1,5 +1,7 @@
 //! Letting a person in: policies, roles, the profile and the code, in one unit of work.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -119,9 +121,14 @@ pub(super) async fn rehearse(
 
 /// What a sign-in is judged by, read in one go.
 struct Bench {
-    connection: Connection,
-    email_rules: EmailRules,
+    rules: Arc<ConnectionRules>,
     known: Option<Profile>,
+}
+
+/// What holds for all sign-ins by a connection.
+struct ConnectionRules {
+    connection: Arc<Connection>,
+    email_rules: EmailRules,
     /// Slugs of all roles, the most important first.
     roles: Vec<String>,
     default_role: String,
@@ -129,15 +136,13 @@ struct Bench {
     groups: Vec<(String, String)>,
 }
 
-impl Bench {
+impl ConnectionRules {
     /// `None`: the connection is gone.
-    async fn read(tx: &mut Tx, entering: &Entering) -> Result<Option<Self>> {
-        let Some(connection) = connection::find(tx, entering.connection_id.as_str()).await? else {
+    async fn read(tx: &mut Tx, id: &ConnectionId) -> Result<Option<Self>> {
+        let Some(connection) = connection::recall(tx, id.as_str()).await? else {
             return Ok(None);
         };
         let email_rules = connection::email_rules(tx, &connection.organization_id).await?;
-        let subject = &entering.assertion.subject;
-        let known = profile::find_by_idp_id(tx, &connection.id, subject).await?;
         let ranking = role::ranking(tx, &connection.organization_id).await?;
         let default = ranking.iter().find(|role| role.is_default).or(ranking.last());
         let default_role = default.map_or("member", |role| role.slug.as_str()).to_owned();
@@ -145,31 +150,43 @@ impl Bench {
         Ok(Some(Self {
             connection,
             email_rules: email_rules.unwrap_or_default(),
-            known,
             roles: ranking.into_iter().map(|role| role.slug).collect(),
             default_role,
             groups: groups.into_iter().map(|group| (group.idp_id, group.role.slug)).collect(),
         }))
     }
+}
+
+impl Bench {
+    /// `None`: the connection is gone.
+    async fn read(tx: &mut Tx, entering: &Entering) -> Result<Option<Self>> {
+        let id = &entering.connection_id;
+        let load = async |tx: &mut Tx| ConnectionRules::read(tx, id).await;
+        let rules = tx.recall("rules of a connection", id.as_str().as_bytes(), load).await?;
+        let Some(rules) = rules else { return Ok(None) };
+        let known = profile::find_by_idp_id(tx, id, &entering.assertion.subject).await?;
+        Ok(Some(Self { rules, known }))
+    }
 
     /// The roles of the person, if they may sign in.
     fn judge(&self, entering: &Entering, trace: &mut Trace) -> Result<Vec<String>, Failure> {
-        still_usable(entering, &self.connection)?;
-        check_email(&self.connection, &self.email_rules, &entering.assertion, trace)?;
+        let rules = &*self.rules;
+        still_usable(entering, &rules.connection)?;
+        check_email(&rules.connection, &rules.email_rules, &entering.assertion, trace)?;
         let before: Option<Vec<String>> = self
             .known
             .as_ref()
             .and_then(|profile| profile.roles.as_ref())
             .map(|roles| roles.iter().map(|role| role.slug.clone()).collect());
-        let rules = Rules {
-            roles: &self.roles,
-            default_role: &self.default_role,
-            groups: &self.groups,
+        let given = Rules {
+            roles: &rules.roles,
+            default_role: &rules.default_role,
+            groups: &rules.groups,
             mode: entering.role_mode,
-            incomplete: self.connection.policy.incomplete_groups,
+            incomplete: rules.connection.policy.incomplete_groups,
             before: before.as_deref(),
         };
-        role_decision::decide(&rules, &entering.assertion.groups, trace)
+        role_decision::decide(&given, &entering.assertion.groups, trace)
     }
 }
 
@@ -188,8 +205,9 @@ async fn admit(
         Ok(roles) => roles,
         Err(failure) => return Ok(Err(failure)),
     };
-    let Bench { connection, known, .. } = bench;
-    let new = shape(&connection, &entering.assertion, roles);
+    let Bench { rules, known } = bench;
+    let connection = &rules.connection;
+    let new = shape(connection, &entering.assertion, roles);
     let profile = profile::sign_in(tx, new, known.as_ref()).await?;
     trace.did("profile.stored", profile.id.to_string());
     if connection.state == ConnectionState::Validating {
@@ -253,8 +271,8 @@ fn test_result(bench: &Bench, assertion: &Assertion, given: Option<&Vec<String>>
             is_cut,
         },
         roles: given.map(|given| TestRoles {
-            rules: bench.groups.iter().map(rule).collect(),
-            default_role: bench.default_role.clone(),
+            rules: bench.rules.groups.iter().map(rule).collect(),
+            default_role: bench.rules.default_role.clone(),
             given: given.clone(),
         }),
     }

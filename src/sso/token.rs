@@ -88,12 +88,11 @@ impl From<Error> for TokenError {
 }
 
 /// Who asks, and whether a secret proved it.
+#[derive(PartialEq, Eq)]
 struct Client {
     environment_id: EnvironmentId,
     client_id: String,
     is_public: bool,
-    /// What its secret allows.
-    access: Access,
     access_tokens: AccessTokens,
 }
 
@@ -119,21 +118,15 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
     let Some(code) = request.code.clone() else {
         return missing("Missing required parameter: code.");
     };
-    let secret = request.client_secret.as_ref().map(Secret::hash);
-    let client = app
-        .db
-        .read(&Caller::anonymous(), async move |tx| authenticate(tx, &client_id, secret).await)
-        .await?
-        .ok_or(TokenError::InvalidClient)?;
-    if client.access != Access::Full {
-        return Err(TokenError::UnauthorizedClient);
-    }
+    let credentials =
+        Credentials { client_id, secret: request.client_secret.as_ref().map(Secret::hash) };
+    let client = find_client(app, &credentials).await?;
     let fingerprint = fingerprint(&request, &client, &code);
     let tokens = access_tokens(app, &request, &client, &code).await?;
-    let redeeming = Redeeming { request, client, code, fingerprint, tokens };
+    let redeeming = Redeeming { request, credentials, client, code, fingerprint, tokens };
     let granted =
         app.db.write(&Caller::anonymous(), async move |tx| redeeming.run(tx).await).await?;
-    match granted {
+    match granted? {
         Ok(Redeemed { granted, session_id, is_repeated }) => {
             request::belongs_to(&session_id);
             if !is_repeated {
@@ -172,32 +165,53 @@ impl Refusal {
     }
 }
 
+/// What a client proves itself with.
+#[derive(Clone)]
+struct Credentials {
+    client_id: String,
+    secret: Option<SecretHash>,
+}
+
+/// The client, unless it is to be refused. What is in memory may be a little old, so it only lets
+/// through, to where the client is authenticated again.
+async fn find_client(app: &App, credentials: &Credentials) -> Result<Client, TokenError> {
+    let nobody = Caller::anonymous();
+    let known = app.db.glance(&nobody, async |tx| authenticate(tx, credentials).await);
+    if let Some(Ok(client)) = known {
+        return Ok(client);
+    }
+    let credentials = credentials.clone();
+    app.db.read(&nobody, async move |tx| authenticate(tx, &credentials).await).await?
+}
+
 /// Finds the client, and whether its secret is right. A client without a secret is let through only
 /// if its environment says that it is public; then the code must be bound to a verifier.
 async fn authenticate(
     tx: &mut Tx,
-    client_id: &str,
-    secret: Option<SecretHash>,
-) -> Result<Option<Client>> {
+    Credentials { client_id, secret }: &Credentials,
+) -> Result<Result<Client, TokenError>> {
     if client_id.len() > 128 || client_id.contains('\0') {
-        return Ok(None);
+        return Ok(Err(TokenError::InvalidClient));
     }
-    let Some(environment) = environment::find_by_client_id(tx, client_id).await? else {
-        return Ok(None);
+    let Some(environment) = environment::recall_by_client_id(tx, client_id).await? else {
+        return Ok(Err(TokenError::InvalidClient));
     };
-    let client = Client {
-        environment_id: environment.id,
-        client_id: environment.client_id,
-        is_public: secret.is_none(),
-        access: Access::Full,
-        access_tokens: environment.settings.access_tokens,
-    };
-    Ok(match secret {
-        Some(hash) => api_key::find_by_hash(tx, &hash)
+    let access = match secret {
+        Some(hash) => api_key::find_by_hash(tx, hash)
             .await?
-            .filter(|(environment_id, ..)| *environment_id == client.environment_id)
-            .map(|(_, _, access)| Client { access, ..client }),
-        None => environment.settings.public_client.then_some(client),
+            .filter(|key| key.environment_id == environment.id)
+            .map(|key| key.access),
+        None => environment.settings.public_client.then_some(Access::Full),
+    };
+    Ok(match access {
+        Some(Access::Full) => Ok(Client {
+            environment_id: environment.id.clone(),
+            client_id: environment.client_id.clone(),
+            is_public: secret.is_none(),
+            access_tokens: environment.settings.access_tokens,
+        }),
+        Some(Access::Read) => Err(TokenError::UnauthorizedClient),
+        None => Err(TokenError::InvalidClient),
     })
 }
 
@@ -295,6 +309,7 @@ struct Redeemed {
 /// One unit: takes the code, judges it, grants the token.
 struct Redeeming {
     request: Request,
+    credentials: Credentials,
     client: Client,
     code: Secret,
     fingerprint: SecretHash,
@@ -302,7 +317,16 @@ struct Redeeming {
 }
 
 impl Redeeming {
-    async fn run(&self, tx: &mut Tx) -> Result<Result<Redeemed, Refusal>> {
+    /// A client that is no longer what it was a moment ago has not touched the code.
+    async fn run(&self, tx: &mut Tx) -> Result<Result<Result<Redeemed, Refusal>, TokenError>> {
+        match authenticate(tx, &self.credentials).await? {
+            Ok(client) if client == self.client => self.take(tx).await.map(Ok),
+            Ok(_) => Ok(Err(TokenError::Unavailable)),
+            Err(refused) => Ok(Err(refused)),
+        }
+    }
+
+    async fn take(&self, tx: &mut Tx) -> Result<Result<Redeemed, Refusal>> {
         let hash = self.code.dated_hash();
         let mut is_repeated = false;
         let (code, outcome) = match authorization_code::take(tx, &hash, &self.fingerprint).await? {
@@ -345,7 +369,7 @@ impl Redeeming {
             return Ok(Err(reason));
         }
         tx.enter(&code.environment_id);
-        let usable = connection::find(tx, code.connection_id.as_str())
+        let usable = connection::recall(tx, code.connection_id.as_str())
             .await?
             .is_some_and(|connection| connection.state.is_usable());
         if !usable {

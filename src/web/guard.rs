@@ -1,11 +1,13 @@
 //! What holds for every request, whichever face it is for: its head is not too large, and a panic
 //! costs no more than its answer.
 
+use std::convert::Infallible;
+
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::StatusCode;
 
+use super::around::Rest;
 use super::browser;
 use super::refusal::{self, Refusal};
 use super::request_id::RequestId;
@@ -20,17 +22,24 @@ const MAX_FIELDS: usize = 16 * 1024;
 pub const MAX_HEAD: usize = MAX_TARGET + MAX_FIELDS;
 
 /// Answers a request.
-pub(super) async fn answer(request: Request, next: Next) -> Response {
+pub(super) fn answer(
+    request: Request,
+    rest: Rest<'_>,
+) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
     let wants_page = browser::wants_page(request.headers());
     let id = request.extensions().get::<RequestId>().cloned();
-    let refusal = match too_large(&request) {
-        Some(refusal) => refusal,
-        None => match unwind::catch(next.run(request)).await {
-            Some(response) => return response,
-            None => Refusal::from(Error::internal("the request panicked")),
-        },
-    };
-    refusal::outright(refusal, wants_page, id.as_ref())
+    let too_large = too_large(&request);
+    let answer = rest.answer(request);
+    async move {
+        let refusal = match too_large {
+            Some(refusal) => refusal,
+            None => match unwind::catch(answer).await {
+                Some(answered) => return answered,
+                None => Refusal::from(Error::internal("the request panicked")),
+            },
+        };
+        Ok(refusal::outright(refusal, wants_page, id.as_ref()))
+    }
 }
 
 /// What is said to a head that is too large (RFC 9110 section 15.5.15, RFC 6585 section 5).
@@ -54,11 +63,11 @@ fn too_large(request: &Request) -> Option<Refusal> {
 mod tests {
     use axum::Router;
     use axum::body::Body;
-    use axum::middleware::from_fn;
     use axum::routing::get;
     use http_body_util::BodyExt;
     use tower::ServiceExt;
 
+    use super::super::around::around;
     use super::*;
 
     async fn ask(request: http::request::Builder) -> (u16, String) {
@@ -69,7 +78,7 @@ mod tests {
         let router = Router::new()
             .route("/", get(async || "fine"))
             .route("/fault", get(meets_a_fault))
-            .layer(from_fn(answer));
+            .layer(around((), |(): &(), request, rest: Rest<'_>| answer(request, rest)));
         let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let text = body.collect().await.unwrap().to_bytes();

@@ -1,14 +1,15 @@
 //! How many requests one address may send, and how many guesses of secrets.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use http::header::RETRY_AFTER;
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
+use super::around::Rest;
 use super::refusal::Refusal;
 use super::{browser, page, refusal};
 use crate::app::App;
@@ -60,24 +61,38 @@ impl Source {
 
 /// Refuses requests of an address that has sent too many: with a page for a browser, in JSON for an
 /// application.
-pub async fn by_address(State(app): State<App>, request: Request, next: Next) -> Response {
-    let source = Source::of(&app, request.extensions(), request.headers());
-    let Some(key) = &source.0 else { return next.run(request).await };
-    let Err(wait) = app.limits.address.check(key, app.clock.now()) else {
-        return next.run(request).await;
-    };
+pub fn by_address(
+    app: &App,
+    request: Request,
+    rest: Rest<'_>,
+) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
+    let refusal = refusal_of(app, &request);
+    let answer = rest.answer(request);
+    async move {
+        match refusal {
+            Some(refusal) => Ok(refusal),
+            None => answer.await,
+        }
+    }
+}
+
+/// The answer to a request of an address that has sent too many.
+fn refusal_of(app: &App, request: &Request) -> Option<Response> {
+    let source = Source::of(app, request.extensions(), request.headers());
+    let key = source.0.as_ref()?;
+    let wait = app.limits.address.check(key, app.clock.now()).err()?;
     tracing::info!(
         address = key,
         forwarded = request.headers().contains_key("x-forwarded-for"),
         "an address has sent too many requests; if it is a proxy, name it in trusted_proxies"
     );
-    if browser::wants_page(request.headers()) {
+    Some(if browser::wants_page(request.headers()) {
         let sentence = "More requests came from where you are than we take. Wait a minute.";
         let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "Not so fast", sentence);
         retry_after(refusal::page(&refusal.closed(), request.extensions().get(), None), wait)
     } else {
         refuse(wait)
-    }
+    })
 }
 
 /// The answer to an application that has asked too often.

@@ -1,6 +1,7 @@
 //! What the faces share: the name of a request, and for those in a browser pages and their
 //! headers, cookies, forms, who the browser is.
 
+pub mod around;
 pub mod assets;
 pub mod body;
 pub mod brand;

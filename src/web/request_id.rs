@@ -1,17 +1,20 @@
 //! A name for every request, to find its lines in the log: `X-Request-ID`. And its last line there,
 //! and its place among the numbers.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method};
-use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use super::around::Rest;
 use super::guard;
 use crate::app::App;
+use crate::base::secret::random_alphanumeric;
 use crate::telemetry::request::Current;
 use crate::telemetry::{Hop, metrics};
 
@@ -27,39 +30,48 @@ pub struct RequestId(pub String);
 /// Names the request, or takes over the name that a proxy gave it; all lines of the log carry it,
 /// and so does the answer. The log has the template of the path and not the path: that holds what
 /// others choose, and the query secrets.
-pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub fn observe(
+    app: &App,
+    mut request: Request,
+    rest: Rest<'_>,
+) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
     let id = given(&request).unwrap_or_else(generate);
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = matched.as_ref().map_or("", MatchedPath::as_str);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let name = route.as_ref().map_or("", MatchedPath::as_str);
     let span = tracing::info_span!(
         "request",
         request_id = id,
         method = word(request.method()),
-        route,
+        route = name,
         sso_session = Empty,
     );
     request.extensions_mut().insert(RequestId(id.clone()));
     let current = Current::new(&id, span.clone(), app.clock.now());
-    let answering = Arc::clone(&current).scope(guard::answer(request, next));
-    let mut response = answering.instrument(span.clone()).await;
-    let (took, status) = (current.elapsed(), response.status().as_u16());
-    metrics().answered(route, status, took);
-    if let Some(hop) = Hop::of_route(route) {
-        current.collect(hop.as_str(), status);
-    }
-    if app.config.log_requests {
-        let took_ms = took.as_secs_f64() * 1000.0;
-        let _entered = span.enter();
-        if QUIET.contains(&route) || route.starts_with("/assets/") {
-            tracing::debug!(status, took_ms, "answered");
-        } else {
-            tracing::info!(status, took_ms, "answered");
+    let answer = guard::answer(request, rest);
+    let answer = Arc::clone(&current).scope(answer).instrument(span.clone());
+    let log_requests = app.config.log_requests;
+    async move {
+        let mut response = answer.await?;
+        let route = route.as_ref().map_or("", MatchedPath::as_str);
+        let (took, status) = (current.elapsed(), response.status().as_u16());
+        metrics().answered(route, status, took);
+        if let Some(hop) = Hop::of_route(route) {
+            current.collect(hop.as_str(), status);
         }
+        if log_requests {
+            let took_ms = took.as_secs_f64() * 1000.0;
+            let _entered = span.enter();
+            if QUIET.contains(&route) || route.starts_with("/assets/") {
+                tracing::debug!(status, took_ms, "answered");
+            } else {
+                tracing::info!(status, took_ms, "answered");
+            }
+        }
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(HEADER, value);
+        }
+        Ok(response)
     }
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(HEADER, value);
-    }
-    response
 }
 
 /// The method as a word of ours: it could be any.
@@ -84,7 +96,9 @@ fn given(request: &Request) -> Option<String> {
     sane.then(|| text.to_owned())
 }
 
-/// A name that nobody had before.
+/// A name that nobody had before: of this process, and counted. It is no secret.
 fn generate() -> String {
-    crate::base::secret::random_alphanumeric(20)
+    static PROCESS: LazyLock<String> = LazyLock::new(|| random_alphanumeric(14));
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    format!("{}{:06}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed))
 }

@@ -118,7 +118,7 @@ both_engines! {
 
 async fn caller(world: &World, key: &str) -> Caller {
     let hash = vestibule::base::secret::SecretHash::of(key);
-    let (id, ..) = world
+    let key = world
         .app
         .db
         .read(&Caller::anonymous(), async move |tx| {
@@ -127,5 +127,5 @@ async fn caller(world: &World, key: &str) -> Caller {
         .await
         .unwrap()
         .unwrap();
-    Caller::system(EnvironmentId::from_stored(id.to_string()))
+    Caller::system(EnvironmentId::from_stored(key.environment_id.to_string()))
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use axum::middleware::from_fn_with_state;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -22,6 +21,7 @@ use vestibule::model::environment::{self, Kind, NewEnvironment};
 use vestibule::outbound::Outbound;
 use vestibule::seal::Sealer;
 use vestibule::upstream::Upstream;
+use vestibule::web::around::around;
 use vestibule::web::request_id;
 
 use crate::support::dns::DnsServer;
@@ -29,7 +29,7 @@ use crate::support::{Fixture, TestDb};
 
 /// The REST API as the server has it: each request has a name.
 pub fn router(app: App) -> Router {
-    vestibule::api::router(app.clone()).layer(from_fn_with_state(app, request_id::observe))
+    vestibule::api::router(app.clone()).layer(around(app, request_id::observe))
 }
 
 /// A server with one environment and its key.

@@ -155,6 +155,9 @@ both_engines! {
         let token = "t".repeat(43);
         let api_key = seeded.api_key.expose();
         let profile = json!({ "profile_id": format!("prof_{}", "0".repeat(26)) });
+        // By a way that no login has taken, and that is not in memory for that reason.
+        let organization = seeded.organization_id.as_str();
+        let begun = world.authorize_url(&[("connection", ""), ("organization", organization)]);
         for (what, request) in [
             ("authorize", Request::get(&begun)),
             ("authorize in JSON", Request::get(&begun).header("accept", "application/json")),

@@ -4,10 +4,10 @@
 use std::rc::Rc;
 
 use super::queue::Queued;
-use super::session::{Failure, Session, Statements};
-use crate::base::time::Clock;
-use crate::base::{Error, unwind};
-use crate::db::tx::{Connection, Tx};
+use super::session::{End, Failed, Failure, Session, Statements};
+use crate::base::{Caller, Error, unwind};
+use crate::db::memory::AsOf;
+use crate::db::tx::{Common, Connection, Left, Tx};
 use crate::db::unit;
 use crate::telemetry::metrics;
 
@@ -45,6 +45,11 @@ impl Transaction {
             (true, false) => "COMMIT",
         }
     }
+
+    /// What has to be said before what the units have left for the end.
+    fn before_the_end(&self) -> &'static str {
+        if self.undo { "ROLLBACK TO SAVEPOINT unit" } else { "" }
+    }
 }
 
 /// Runs the units in one transaction and answers them; returns those that have to run again.
@@ -53,13 +58,13 @@ impl Transaction {
 /// transaction of its own in the server. If one fails that is not alone, all are run again, apart.
 pub(super) async fn write(
     session: &Rc<Session>,
-    clock: &Clock,
+    common: &Common,
     mut batch: Vec<Queued>,
 ) -> Vec<Queued> {
     metrics().committed(batch.len());
     let mut apart = false;
     loop {
-        match write_once(session, clock, batch, apart).await {
+        match write_once(session, common, batch, apart).await {
             Outcome::Done(again) => return again,
             Outcome::Apart(all) => batch = all,
         }
@@ -77,14 +82,17 @@ enum Outcome {
 
 async fn write_once(
     session: &Rc<Session>,
-    clock: &Clock,
+    common: &Common,
     mut batch: Vec<Queued>,
     apart: bool,
 ) -> Outcome {
     let mut transaction = Transaction { apart, begun: false, undo: false, kept: false };
+    let (mut left, mut changed) = (Left::default(), None);
+    let wait = apart.then_some(&**session);
     for i in 0..batch.len() {
         let statements = Statements::writing(session, transaction.before());
-        let ran = run(statements, clock, &mut batch[i]).await;
+        let ran = run(statements, common, (&mut batch[i], left), wait).await;
+        left = ran.left;
         match ran.failure {
             None | Some(Failure::Final) => {}
             Some(failure) => return Outcome::Done(undo_all(session, batch, i, failure).await),
@@ -102,26 +110,90 @@ async fn write_once(
             transaction.kept |= ran.keep;
         }
     }
-    if transaction.begun
-        && let Err(failed) = session.control(transaction.end()).await
-    {
-        if !transaction.kept {
-            session.give_up();
-        } else if failed.failure == Failure::Again {
-            return Outcome::Done(again(batch));
-        } else {
+    if left.is_any() {
+        match finish(session, common, (&transaction, left)).await {
+            Ok(mark) => (transaction.undo, changed) = (false, mark),
+            Err((failure, error)) => {
+                return Outcome::Done(undo_end(session, batch, failure, &error).await);
+            }
+        }
+    }
+    let ended = if transaction.begun { session.end(transaction.end()).await } else { Ok(()) };
+    match ended {
+        Ok(()) => {}
+        Err(End::Undone(failed)) if transaction.kept => return undone(batch, apart, &failed),
+        Err(End::Unknown(failed)) if transaction.kept => {
+            if failed.failure == Failure::Again {
+                return Outcome::Done(again(batch));
+            }
             // Whether it was committed is not known, so it must not be tried again. Those that
             // failed by themselves may have seen what was not committed.
-            tracing::error!(error = failed.error.chain(), "a group of units was not committed");
             session.give_up();
-            for queued in batch {
-                queued.refuse(Error::unavailable(failed.error.chain()));
-            }
+            refuse_all(batch, &Error::unavailable(failed.error.chain()));
             return Outcome::Done(Vec::new());
         }
+        Err(End::Undone(_)) => {}
+        Err(End::Unknown(_)) => session.give_up(),
+    }
+    if let Some(as_of) = changed {
+        common.memory.saw(as_of);
     }
     batch.into_iter().for_each(|queued| queued.work.answer());
     Outcome::Done(Vec::new())
+}
+
+/// After a statement that was not waited for has failed, and the whole transaction with it.
+fn undone(batch: Vec<Queued>, apart: bool, failed: &Failed) -> Outcome {
+    match failed.failure {
+        Failure::Again | Failure::Lost => Outcome::Done(again(batch)),
+        // Whose statement it was shows when each unit is waited for.
+        _ if !apart && batch.len() > 1 => Outcome::Apart(batch),
+        _ => {
+            refuse_all(batch, &failed.error);
+            Outcome::Done(Vec::new())
+        }
+    }
+}
+
+fn refuse_all(batch: Vec<Queued>, error: &Error) {
+    tracing::error!(error = error.chain(), "a group of units was not committed");
+    for queued in batch {
+        queued.refuse(unit::shared(error));
+    }
+}
+
+/// Does what the units have left for the end of the transaction.
+async fn finish(
+    session: &Rc<Session>,
+    common: &Common,
+    (transaction, left): (&Transaction, Left),
+) -> Result<Option<AsOf>, (Failure, Error)> {
+    let statements = Statements::writing(session, transaction.before_the_end());
+    let connection = Connection::Postgres(Box::new(statements));
+    let mut tx = Tx::new(connection, Caller::anonymous(), common, left);
+    let finished = tx.finish().await;
+    let statements = tx.end(false).0.into_postgres();
+    let failure = statements.and_then(|statements| statements.failure());
+    finished.map_err(|error| (failure.unwrap_or(Failure::Final), error))
+}
+
+/// After [`finish`] has failed: nothing of the transaction is kept.
+async fn undo_end(
+    session: &Session,
+    batch: Vec<Queued>,
+    failure: Failure,
+    error: &Error,
+) -> Vec<Queued> {
+    if matches!(failure, Failure::Again | Failure::Final)
+        && session.control("ROLLBACK").await.is_err()
+    {
+        session.give_up();
+    }
+    if matches!(failure, Failure::Again | Failure::Lost) {
+        return again(batch);
+    }
+    refuse_all(batch, error);
+    Vec::new()
 }
 
 /// After a failure that takes the whole transaction with it.
@@ -144,10 +216,11 @@ async fn undo_all(
 /// Runs a unit that only reads. Each of its statements sees what is committed by then.
 pub(super) async fn read(
     session: &Rc<Session>,
-    clock: &Clock,
+    common: &Common,
     mut queued: Queued,
 ) -> Option<Queued> {
-    let ran = run(Statements::reading(session), clock, &mut queued).await;
+    let unit = (&mut queued, Left::default());
+    let ran = run(Statements::reading(session), common, unit, None).await;
     if matches!(ran.failure, Some(Failure::Again | Failure::Lost)) {
         return again(vec![queued]).pop();
     }
@@ -170,15 +243,31 @@ struct Ran {
     begun: bool,
     keep: bool,
     failure: Option<Failure>,
+    left: Left,
 }
 
-async fn run(statements: Statements, clock: &Clock, queued: &mut Queued) -> Ran {
+/// Runs a unit; `apart` waits for all that it has sent, so that what failed is its own.
+async fn run(
+    statements: Statements,
+    common: &Common,
+    (queued, left): (&mut Queued, Left),
+    apart: Option<&Session>,
+) -> Ran {
     let caller = queued.work.caller().clone();
-    let mut tx = Tx::new(Connection::Postgres(Box::new(statements)), caller, clock);
+    let mut tx = Tx::new(Connection::Postgres(Box::new(statements)), caller, common, left);
     // A panic must not take the connection with it.
     let ran = unwind::catch(queued.work.run(&mut tx)).await;
-    let keep = unit::settle(&mut *queued.work, &tx, ran);
-    let statements = tx.into_postgres();
+    let mut keep = unit::settle(&mut *queued.work, &tx, ran);
+    let mut late = None;
+    if let Some(session) = apart
+        && let Err(failed) = session.settle().await
+        && keep
+    {
+        queued.work.fail(failed.error);
+        (keep, late) = (false, Some(failed.failure));
+    }
+    let (connection, left) = tx.end(keep);
+    let statements = connection.into_postgres();
     let (begun, failure) = statements.map_or((false, None), |s| (s.has_begun(), s.failure()));
-    Ran { begun, keep, failure }
+    Ran { begun, keep, failure: failure.or(late), left }
 }

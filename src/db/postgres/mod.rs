@@ -22,9 +22,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
-use super::tx::Tx;
+use super::tx::{Common, Tx};
 use super::unit::{self, Work};
-use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 use crate::telemetry::Kind;
 use queue::Queue;
@@ -43,21 +42,21 @@ pub(super) struct Postgres {
 /// What the workers share.
 struct Shared {
     settings: Settings,
-    clock: Clock,
+    common: Common,
     writes: Arc<Queue>,
     reads: Arc<Queue>,
 }
 
 impl Postgres {
     /// Starts the thread, and waits until its first connection stands.
-    pub(super) async fn open(url: &str, clock: Clock) -> Result<Self> {
+    pub(super) async fn open(url: &str, common: Common) -> Result<Self> {
         let settings = Settings::parse(url)?;
         let (writes, reads) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
         let engine = Self { writes: Arc::clone(&writes), reads: Arc::clone(&reads) };
         let (connected, connecting) = oneshot::channel();
         std::thread::Builder::new()
             .name("postgres".to_owned())
-            .spawn(move || run(Shared { settings, clock, writes, reads }, connected))
+            .spawn(move || run(Shared { settings, common, writes, reads }, connected))
             .map_err(Error::internal)?;
         connecting.await.unwrap_or_else(|_| Err(Error::internal("the thread did not start")))?;
         Ok(engine)

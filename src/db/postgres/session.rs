@@ -2,7 +2,9 @@
 
 use std::cell::{Cell as Flag, RefCell};
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -25,6 +27,14 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the statements of a migration may take together.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
+/// A statement that can be run.
+enum Prepared {
+    /// The server knows it by a name.
+    Named(Statement),
+    /// It is sent with its types.
+    Typed(Box<str>),
+}
+
 /// What a failed statement means for its transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -46,8 +56,12 @@ pub(super) struct Session {
     tls: Option<Tls>,
     named_statements: bool,
     statements: RefCell<HashMap<Box<str>, Statement>>,
+    /// Statements that were sent and not answered yet.
+    sent: RefCell<Vec<Sent>>,
     given_up: Flag<bool>,
 }
+
+type Sent = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>>>>;
 
 impl Session {
     pub(super) async fn connect(settings: &Settings) -> Result<Self> {
@@ -74,6 +88,7 @@ impl Session {
             tls,
             named_statements: settings.named_statements,
             statements: RefCell::default(),
+            sent: RefCell::default(),
             given_up: Flag::new(false),
         })
     }
@@ -92,6 +107,7 @@ impl Session {
     /// Stops using the connection, whose state is not known any more.
     pub(super) fn give_up(&self) {
         self.given_up.set(true);
+        self.sent.take();
         let token = self.client.cancel_token();
         let tls = self.tls.clone();
         // The server would go on with the statement, and hold its locks, until it has a result.
@@ -104,9 +120,62 @@ impl Session {
         self.driver.abort();
     }
 
-    /// Runs statements that control the transaction.
+    /// Runs statements that control the transaction, whatever came of those that were sent before.
     pub(super) async fn control(&self, sql: &str) -> Result<(), Failed> {
-        self.within(STATEMENT_TIMEOUT, self.client.batch_execute(sql)).await
+        let control = async {
+            let (_, done) = tokio::join!(biased; self.answers(), self.client.batch_execute(sql));
+            done
+        };
+        self.within(STATEMENT_TIMEOUT, control).await
+    }
+
+    /// Ends the transaction. If one of the statements that were sent before fails, it is undone,
+    /// whatever the end was to be.
+    pub(super) async fn end(&self, sql: &str) -> Result<(), End> {
+        let mut sent = Ok(());
+        let control = async {
+            let answers = async { sent = self.answers().await };
+            tokio::join!(biased; answers, self.client.batch_execute(sql)).1
+        };
+        let ended = self.within(STATEMENT_TIMEOUT, control).await;
+        match (sent, ended) {
+            // Without an answer to a statement, the end may have been carried out behind it.
+            (Err(error), _) if error.as_db_error().is_some() => Err(End::Undone(self.sort(&error))),
+            (Err(error), _) => Err(End::Unknown(self.sort(&error))),
+            (Ok(()), Err(failed)) => Err(End::Unknown(failed)),
+            (Ok(()), Ok(())) => Ok(()),
+        }
+    }
+
+    /// Waits for what was sent.
+    pub(super) async fn settle(&self) -> Result<(), Failed> {
+        self.within(STATEMENT_TIMEOUT, self.answers()).await
+    }
+
+    /// The answers to what was sent: the first error among them.
+    async fn answers(&self) -> Result<(), tokio_postgres::Error> {
+        let mut first = Ok(());
+        for sent in self.sent.take() {
+            let answer = sent.await;
+            first = first.and(answer);
+        }
+        first
+    }
+
+    /// Sends what a future sends when it is polled first, and leaves its answer for later.
+    async fn post(&self, statement: Sent) -> Result<(), tokio_postgres::Error> {
+        let mut statement = Some(statement);
+        let polled = std::future::poll_fn(|context| {
+            let polled = statement.as_mut().map(|it| it.as_mut().poll(context));
+            Poll::Ready(polled)
+        });
+        match polled.await {
+            Some(Poll::Ready(answer)) => answer,
+            _ => {
+                self.sent.borrow_mut().extend(statement);
+                Ok(())
+            }
+        }
     }
 
     async fn query(
@@ -135,6 +204,27 @@ impl Session {
                 params.iter().map(|p| (p as &(dyn ToSql + Sync), p.postgres_type())).collect();
             self.client.execute_typed(sql, &params).await
         }
+    }
+
+    /// Runs a statement that outlives its unit.
+    async fn run(
+        &self,
+        statement: &Prepared,
+        params: &[Cell],
+    ) -> Result<(), tokio_postgres::Error> {
+        let params: Vec<Param<'_>> = params.iter().map(Cell::as_param).collect();
+        match statement {
+            Prepared::Named(statement) => {
+                let params: Vec<_> = params.iter().map(|p| p as &(dyn ToSql + Sync)).collect();
+                self.client.execute(statement, &params).await
+            }
+            Prepared::Typed(sql) => {
+                let params: Vec<_> =
+                    params.iter().map(|p| (p as &(dyn ToSql + Sync), p.postgres_type())).collect();
+                self.client.execute_typed(sql, &params).await
+            }
+        }
+        .map(drop)
     }
 
     async fn prepare(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
@@ -232,6 +322,14 @@ impl Drop for Open {
     }
 }
 
+/// Why a transaction did not end as it was to.
+pub(super) enum End {
+    /// A statement before its end had failed: nothing of it is kept.
+    Undone(Failed),
+    /// Whether its end was carried out is not known, if the connection is lost.
+    Unknown(Failed),
+}
+
 /// An error, and what it means for the transaction.
 pub(super) struct Failed {
     pub(super) failure: Failure,
@@ -286,6 +384,35 @@ impl Statements {
         self.run(sql, STATEMENT_TIMEOUT, session.execute(sql, params)).await
     }
 
+    /// Sends a statement, whose answer is waited for with the next one's.
+    pub(in crate::db) async fn send(&mut self, sql: &str, params: &[Param<'_>]) -> Result<()> {
+        if self.reads_only {
+            return Err(Error::internal("a unit that only reads has to use SELECT"));
+        }
+        let session = Rc::clone(&self.session);
+        let before = self.before.take().filter(|before| !before.is_empty());
+        let posted = async {
+            if let Some(before) = before {
+                let session = Rc::clone(&session);
+                let control = async move { session.client.batch_execute(before).await };
+                self.session.post(Box::pin(control)).await?;
+            }
+            let cells: Vec<Cell> = params.iter().map(|param| Cell::from(*param)).collect();
+            let prepared = if session.named_statements {
+                Prepared::Named(session.prepare(sql).await?)
+            } else {
+                Prepared::Typed(sql.into())
+            };
+            let sender = Rc::clone(&session);
+            let statement = async move { sender.run(&prepared, &cells).await };
+            session.post(Box::pin(statement)).await
+        };
+        session.within(STATEMENT_TIMEOUT, posted).await.map_err(|failed| {
+            self.failure = Some(failed.failure);
+            failed.error
+        })
+    }
+
     /// The same with a statement that waits for a migration of another node.
     pub(in crate::db) async fn execute_patiently(
         &mut self,
@@ -313,15 +440,16 @@ impl Statements {
         }
         let session = Rc::clone(&self.session);
         let statement = async {
-            match self.before.take().filter(|before| !before.is_empty()) {
-                None => statement.await,
-                Some(before) => {
-                    let control = session.client.batch_execute(before);
-                    // In this order, which is the order in which they are sent.
-                    let (began, done) = tokio::join!(biased; control, statement);
-                    began.and(done)
+            let before = self.before.take().filter(|before| !before.is_empty());
+            let control = async {
+                match before {
+                    None => Ok(()),
+                    Some(before) => session.client.batch_execute(before).await,
                 }
-            }
+            };
+            // In this order, which is the order in which they are sent.
+            let (sent, began, done) = tokio::join!(biased; session.answers(), control, statement);
+            sent.and(began).and(done)
         };
         session.within(limit, statement).await.map_err(|failed| {
             self.failure = Some(failed.failure);

@@ -18,6 +18,9 @@ const WRITERS: usize = 4;
 /// How many units one commit may carry: on a slow disk, 16 did more than 64, because they leave
 /// some for the other connections. A fast disk was not compared.
 const MAX_WRITES: usize = 16;
+/// How long a connection waits for more units where several came together the last time. One more in a
+/// transaction costs less than one of its own; whoever is alone never waits.
+const GATHER: Duration = Duration::from_millis(1);
 /// How many connections read.
 const READERS: usize = 4;
 /// How many reading units a connection works on at once.
@@ -67,7 +70,13 @@ async fn work(shared: Rc<Shared>, kind: Kind, first: Option<Session>) {
     };
     let mut session = first.map(Rc::new);
     let mut wait = BACK_OFF.0;
+    let mut in_company = false;
     while queue.ready().await {
+        if std::mem::take(&mut in_company) {
+            tokio::time::sleep(GATHER).await;
+            // Another worker may have taken them.
+            continue;
+        }
         let Some(live) = session.take().filter(|session| !session.is_closed()) else {
             match Session::connect(&shared.settings).await {
                 Ok(connected) => {
@@ -83,9 +92,10 @@ async fn work(shared: Rc<Shared>, kind: Kind, first: Option<Session>) {
             continue;
         };
         let units = queue.take(most);
+        in_company = matches!(kind, Kind::Writer) && units.len() > 1;
         pause(&units).await;
         let again = match kind {
-            Kind::Writer => batch::write(&live, &shared.clock, units).await,
+            Kind::Writer => batch::write(&live, &shared.common, units).await,
             Kind::Reader => read(&shared, &live, units).await,
         };
         put_back(queue, again);
@@ -101,7 +111,7 @@ async fn read(shared: &Rc<Shared>, session: &Rc<Session>, units: Vec<Queued>) ->
     let mut running = JoinSet::new();
     for queued in units {
         let (shared, session) = (Rc::clone(shared), Rc::clone(session));
-        running.spawn_local(async move { batch::read(&session, &shared.clock, queued).await });
+        running.spawn_local(async move { batch::read(&session, &shared.common, queued).await });
     }
     let mut again = Vec::new();
     while let Some(done) = running.join_next().await {

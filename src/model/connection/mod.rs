@@ -3,6 +3,8 @@
 mod kind;
 mod table;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -471,6 +473,15 @@ pub async fn get(tx: &mut Tx, id: &str) -> Result<Connection> {
     find(tx, id).await?.ok_or_else(|| Error::not_found("Connection", id))
 }
 
+/// As [`find`], from memory as long as the configuration is the same.
+///
+/// # Errors
+///
+/// As [`find`].
+pub async fn recall(tx: &mut Tx, id: &str) -> Result<Option<Arc<Connection>>> {
+    tx.recall("connection", id.as_bytes(), async |tx| find(tx, id).await).await
+}
+
 /// The connection with this id, if the environment has one.
 ///
 /// # Errors
@@ -503,6 +514,23 @@ pub async fn find_by_external_key(tx: &mut Tx, key: &str) -> Result<Option<Conne
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn of_organization(tx: &mut Tx, id: &OrganizationId) -> Result<Vec<Connection>> {
     table::of_organization(tx, id).await
+}
+
+/// As [`of_organization`], from memory as long as the configuration is the same.
+///
+/// # Errors
+///
+/// As [`of_organization`].
+pub async fn recall_of_organization(
+    tx: &mut Tx,
+    id: &OrganizationId,
+) -> Result<Vec<Arc<Connection>>> {
+    let load = async |tx: &mut Tx| {
+        let all: Vec<_> = of_organization(tx, id).await?.into_iter().map(Arc::new).collect();
+        Ok(Some(all).filter(|all| !all.is_empty()))
+    };
+    let known = tx.recall("connections of an organization", id.as_str().as_bytes(), load).await?;
+    Ok(known.map(|all| (*all).clone()).unwrap_or_default())
 }
 
 /// What some connections are called.

@@ -1,17 +1,10 @@
 //! The rows of connections.
 
-use super::{
-    Connection, ConnectionDomain, ConnectionState, ConnectionType, EmailRules, Filter, Policy,
-};
+use super::{Connection, ConnectionDomain, ConnectionState, ConnectionType, EmailRules, Filter};
 use crate::base::id::{ConnectionId, OrganizationId};
-use crate::base::memo::Memo;
 use crate::base::page::{Page, PageRequest};
 use crate::base::{Error, Result, stored};
 use crate::db::{Query, Row, Tx};
-use crate::upstream::Settings;
-
-static SETTINGS: Memo<Settings> = Memo::new("the settings of a connection");
-static POLICIES: Memo<Policy> = Memo::new("the policy of a connection");
 
 const SELECT: &str = "SELECT id, environment_id, organization_id, connection_type, name, state,
     external_key, version, settings, policy, client_secret_sealed, next_client_secret_sealed,
@@ -184,8 +177,11 @@ fn from_row(mut row: Row) -> Result<Connection> {
         state: state(&row.next::<String>()?)?,
         external_key: row.next()?,
         version: row.next()?,
-        settings: row.next::<Option<String>>()?.map(|text| SETTINGS.parse(&text)).transpose()?,
-        policy: POLICIES.parse(&row.next::<String>()?)?,
+        settings: row
+            .next::<Option<String>>()?
+            .map(|text| stored::json("the settings of a connection", text))
+            .transpose()?,
+        policy: stored::json("the policy of a connection", row.next::<String>()?)?,
         client_secret_sealed: row.next()?,
         next_client_secret_sealed: row.next()?,
         created_at: row.next()?,

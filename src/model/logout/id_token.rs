@@ -61,7 +61,7 @@ impl KeptIdToken {
 ///
 /// [`Error::Unavailable`] if it could not be stored.
 pub async fn keep_id_token(tx: &mut Tx, profile_id: &ProfileId, token: &KeptIdToken) -> Result<()> {
-    tx.execute(
+    tx.send(
         "INSERT INTO id_tokens (profile_id, environment_id, sso_session_id, token_sealed, expires_at)
          VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (profile_id) DO UPDATE SET sso_session_id = excluded.sso_session_id,
@@ -75,7 +75,6 @@ pub async fn keep_id_token(tx: &mut Tx, profile_id: &ProfileId, token: &KeptIdTo
         ],
     )
     .await
-    .map(drop)
 }
 
 /// The kept ID token of a profile, which is forgotten with this; with `only`, if it is of one of these

@@ -38,7 +38,7 @@ pub async fn remember_idp_session(
     if sid.is_empty() || sid.len() > MAX_SID {
         return Ok(());
     }
-    tx.execute(
+    tx.send(
         "INSERT INTO idp_sessions
          (connection_id, sid, sso_session_id, environment_id, profile_id, code_hash, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -53,7 +53,6 @@ pub async fn remember_idp_session(
         ],
     )
     .await
-    .map(drop)
 }
 
 /// The logins that came from a session, the newest first.

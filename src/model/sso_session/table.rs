@@ -18,7 +18,7 @@ const INSERT: &str = "INSERT INTO sso_sessions
      $20, $21)";
 
 pub(super) async fn insert_started(tx: &mut Tx, new: &Start, trace: &str) -> Result<()> {
-    tx.execute(
+    tx.send(
         INSERT,
         &[
             (&new.id).into(),
@@ -45,7 +45,6 @@ pub(super) async fn insert_started(tx: &mut Tx, new: &Start, trace: &str) -> Res
         ],
     )
     .await
-    .map(drop)
 }
 
 pub(super) async fn insert_refused(
@@ -178,7 +177,7 @@ pub(super) async fn to_issued(
     profile_id: &ProfileId,
     trace: &str,
 ) -> Result<()> {
-    tx.execute(
+    tx.send(
         "UPDATE sso_sessions
          SET step = 'issued', email = $1, profile_id = $2, trace = $3, memory_sealed = NULL,
              updated_at = $4, expires_at = $5
@@ -194,7 +193,6 @@ pub(super) async fn to_issued(
         ],
     )
     .await
-    .map(drop)
 }
 
 /// What the event of an ending tells.

@@ -1,0 +1,117 @@
+//! Events, written at the end of their transaction: once for all units that share it.
+//!
+//! An event takes the next position of its environment in the transaction that records it, so that
+//! positions come in the order of commits. All logins of an environment meet there. So the position is
+//! taken last, for all at once, and its row is locked for as short as can be.
+
+use std::sync::LazyLock;
+
+use super::tx::Tx;
+use super::value::Param;
+use crate::base::id::{EnvironmentId, EventId, OrganizationId};
+use crate::base::time::Timestamp;
+use crate::base::{Error, Result};
+
+/// An event that a unit has recorded.
+#[derive(Debug)]
+pub struct NewEvent {
+    /// Its environment.
+    pub environment_id: EnvironmentId,
+    /// Its id.
+    pub id: EventId,
+    /// Its name, such as `connection.activated`.
+    pub name: &'static str,
+    /// The organization that it is about.
+    pub organization_id: Option<OrganizationId>,
+    /// What is told, as JSON.
+    pub data: String,
+    /// Who did it, as JSON.
+    pub context: String,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// How far clocks of nodes may differ before an event is dated back behind the one before it, in
+/// milliseconds.
+const BEHIND_MS: i64 = 60 * 1000;
+/// How many events one statement may write: a few fixed numbers, so that the statements are few.
+const ROWS: [usize; 3] = [16, 4, 1];
+/// How many parameters all rows share, and how many each has.
+const SHARED: usize = 4;
+const OWN: usize = 6;
+
+/// The statements, for as many events as [`ROWS`] has them. The moment is that of the event before, if
+/// that is a little later: another node's clock is ahead, and time does not run backwards for whoever
+/// reads them.
+static STATEMENTS: LazyLock<[String; 3]> = LazyLock::new(|| {
+    ROWS.map(|rows| {
+        let row = |i: usize| {
+            let own: Vec<String> =
+                (1..=OWN).map(|n| format!("${}", SHARED + i * OWN + n)).collect();
+            format!(
+                "($1, {}, coalesce((SELECT created_at FROM events WHERE environment_id = $1
+                  AND position = $2 AND created_at > $3 AND created_at <= $4), $3))",
+                own.join(", ")
+            )
+        };
+        let values: Vec<String> = (0..rows).map(row).collect();
+        format!(
+            "INSERT INTO events (environment_id, position, id, name, organization_id, data, context,
+              created_at) VALUES {}",
+            values.join(", ")
+        )
+    })
+});
+
+/// Writes events, each behind those of its environment that stand before it.
+pub(super) async fn write(tx: &mut Tx, events: &[NewEvent]) -> Result<()> {
+    let mut begun: Vec<&EnvironmentId> = Vec::new();
+    for event in events {
+        if !begun.contains(&&event.environment_id) {
+            begun.push(&event.environment_id);
+            write_of(tx, &event.environment_id, events).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes those of one environment.
+async fn write_of(tx: &mut Tx, environment_id: &EnvironmentId, all: &[NewEvent]) -> Result<()> {
+    let mut events: Vec<&NewEvent> =
+        all.iter().filter(|event| event.environment_id == *environment_id).collect();
+    let count = i64::try_from(events.len()).map_err(Error::internal)?;
+    let newest: i64 = tx
+        .fetch_one(
+            "UPDATE environments SET event_position = event_position + $1 WHERE id = $2
+             RETURNING event_position",
+            &[count.into(), environment_id.into()],
+        )
+        .await?
+        .next()?;
+    let before = newest - count;
+    let now = events.iter().map(|event| event.created_at).max().unwrap_or_else(|| tx.now());
+    let mut position = before;
+    while !events.is_empty() {
+        let i = ROWS.iter().position(|rows| *rows <= events.len()).unwrap_or(ROWS.len() - 1);
+        let rest = events.split_off(ROWS[i]);
+        let mut params: Vec<Param<'_>> = Vec::with_capacity(SHARED + OWN * events.len());
+        let shared: [Param<'_>; SHARED] =
+            [environment_id.into(), before.into(), now.into(), now.plus_ms(BEHIND_MS).into()];
+        params.extend(shared);
+        for event in &events {
+            position += 1;
+            let own: [Param<'_>; OWN] = [
+                position.into(),
+                (&event.id).into(),
+                event.name.into(),
+                event.organization_id.as_ref().into(),
+                (&event.data).into(),
+                (&event.context).into(),
+            ];
+            params.extend(own);
+        }
+        tx.send(&STATEMENTS[i], &params).await?;
+        events = rest;
+    }
+    Ok(())
+}
