@@ -4,6 +4,7 @@
 //! positions come in the order of commits. All logins of an environment meet there. So the position is
 //! taken last, for all at once, and its row is locked for as short as can be.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use super::tx::Tx;
@@ -65,20 +66,19 @@ static STATEMENTS: LazyLock<[String; 3]> = LazyLock::new(|| {
 
 /// Writes events, each behind those of its environment that stand before it.
 pub(super) async fn write(tx: &mut Tx, events: &[NewEvent]) -> Result<()> {
-    let mut begun: Vec<&EnvironmentId> = Vec::new();
-    for event in events {
-        if !begun.contains(&&event.environment_id) {
-            begun.push(&event.environment_id);
-            write_of(tx, &event.environment_id, events).await?;
-        }
+    // In one order, so that no two transactions wait for each other.
+    let environments: BTreeSet<&str> =
+        events.iter().map(|event| event.environment_id.as_str()).collect();
+    for environment_id in environments {
+        write_of(tx, environment_id, events).await?;
     }
     Ok(())
 }
 
 /// Writes those of one environment.
-async fn write_of(tx: &mut Tx, environment_id: &EnvironmentId, all: &[NewEvent]) -> Result<()> {
+async fn write_of(tx: &mut Tx, environment_id: &str, all: &[NewEvent]) -> Result<()> {
     let mut events: Vec<&NewEvent> =
-        all.iter().filter(|event| event.environment_id == *environment_id).collect();
+        all.iter().filter(|event| event.environment_id.as_str() == environment_id).collect();
     let count = i64::try_from(events.len()).map_err(Error::internal)?;
     let newest: i64 = tx
         .fetch_one(

@@ -48,7 +48,12 @@ impl Transaction {
 
     /// What has to be said before what the units have left for the end.
     fn before_the_end(&self) -> &'static str {
-        if self.undo { "ROLLBACK TO SAVEPOINT unit" } else { "" }
+        match (self.begun, self.undo) {
+            // No unit has asked for anything: they have recorded events, and that is all.
+            (false, _) => "BEGIN",
+            (true, true) => "ROLLBACK TO SAVEPOINT unit",
+            (true, false) => "",
+        }
     }
 }
 
@@ -112,7 +117,10 @@ async fn write_once(
     }
     if left.is_any() {
         match finish(session, common, (&transaction, left)).await {
-            Ok(mark) => (transaction.undo, changed) = (false, mark),
+            Ok(mark) => {
+                changed = mark;
+                transaction = Transaction { begun: true, undo: false, kept: true, ..transaction };
+            }
             Err((failure, error)) => {
                 return Outcome::Done(undo_end(session, batch, failure, &error).await);
             }
