@@ -69,7 +69,9 @@ pub(super) async fn write(
     metrics().committed(batch.len());
     let mut apart = false;
     loop {
-        match write_once(session, common, batch, apart).await {
+        let outcome = write_once(session, common, batch, apart).await;
+        session.forget_sent();
+        match outcome {
             Outcome::Done(again) => return again,
             Outcome::Apart(all) => batch = all,
         }
@@ -215,8 +217,10 @@ async fn undo_all(
         session.give_up();
     }
     if failure == Failure::TooSlow {
-        // It would be too slow again, and its error says so.
+        // It would be too slow again, and its error says so. The others have waited as long.
         batch.remove(culprit).work.answer();
+        refuse_all(batch, &Error::unavailable("the database took too long"));
+        return Vec::new();
     }
     again(batch)
 }

@@ -107,7 +107,7 @@ impl Session {
     /// Stops using the connection, whose state is not known any more.
     pub(super) fn give_up(&self) {
         self.given_up.set(true);
-        self.sent.take();
+        self.forget_sent();
         let token = self.client.cancel_token();
         let tls = self.tls.clone();
         // The server would go on with the statement, and hold its locks, until it has a result.
@@ -145,6 +145,11 @@ impl Session {
             (Ok(()), Err(failed)) => Err(End::Unknown(failed)),
             (Ok(()), Ok(())) => Ok(()),
         }
+    }
+
+    /// Forgets what was sent and not answered, which would keep a session alive that is gone.
+    pub(super) fn forget_sent(&self) {
+        self.sent.take();
     }
 
     /// Waits for what was sent.
@@ -326,7 +331,7 @@ impl Drop for Open {
 pub(super) enum End {
     /// A statement before its end had failed: nothing of it is kept.
     Undone(Failed),
-    /// Whether its end was carried out is not known, if the connection is lost.
+    /// What came of its end is not known where there was no answer.
     Unknown(Failed),
 }
 
