@@ -98,9 +98,10 @@ struct Client {
 
 /// Redeems a code.
 ///
-/// The client is authenticated before the code is touched, so that a stranger cannot spend it. Then
-/// one unit takes the code, judges it and grants the token; a refusal is a value and not an error of
-/// that unit, so the code stays spent whatever the judgement.
+/// One unit authenticates the client before it touches the code, so that a stranger cannot spend it; then
+/// takes the code, judges it and grants the token. A refusal is a value and not an error of that unit,
+/// so the code stays spent whatever the judgement. What is made ready before needs to know the client as
+/// well, but not for certain (`find_client`).
 ///
 /// # Errors
 ///
@@ -321,6 +322,7 @@ impl Redeeming {
     async fn run(&self, tx: &mut Tx) -> Result<Result<Result<Redeemed, Refusal>, TokenError>> {
         match authenticate(tx, &self.credentials).await? {
             Ok(client) if client == self.client => self.take(tx).await.map(Ok),
+            // Its settings have changed since: what was made ready is not what it wants now.
             Ok(_) => Ok(Err(TokenError::Unavailable)),
             Err(refused) => Ok(Err(refused)),
         }
