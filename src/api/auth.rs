@@ -44,7 +44,7 @@ pub(super) async fn authenticate(parts: &mut Parts, app: &App) -> Result<Caller,
     let source = Source::of(app, &parts.extensions, &parts.headers);
     source.may_guess(app)?;
     let hash = SecretHash::of(bearer(&parts.headers)?);
-    let find = async move |tx: &mut _| api_key::find_by_hash(tx, &hash).await;
+    let find = async move |tx: &mut _| api_key::recall_by_hash(tx, &hash).await;
     let found = app.db.read(&Caller::anonymous(), find).await?;
     let Some(key) = found else {
         source.guessed(app);

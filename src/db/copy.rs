@@ -86,10 +86,10 @@ impl Incoming {
         connection.execute("BEGIN IMMEDIATE", &[])?;
         let connection = tx::Connection::Sqlite(Box::new(connection));
         let common = tx::Common::new(self.clock.clone());
-        let mut tx = Tx::new(connection, Caller::anonymous(), &common, tx::Left::default());
+        let mut tx = Tx::new(connection, Caller::anonymous(), &common, tx::Pending::default());
         let result = complete(unit(&mut tx))?;
-        let (connection, left) = tx.end(true);
-        let mut tx = Tx::new(connection, Caller::anonymous(), &common, left);
+        let (connection, pending) = tx.end(true);
+        let mut tx = Tx::new(connection, Caller::anonymous(), &common, pending);
         complete(tx.finish())?;
         let connection = tx.end(true).0.into_sqlite();
         let mut connection =

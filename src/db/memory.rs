@@ -62,15 +62,14 @@ pub(super) fn is_change(sql: &str) -> bool {
 
 /// Whether a query reads nothing but the configuration.
 fn reads_configuration(sql: &str) -> bool {
-    let mut after = sql.split([' ', '\n']).filter(|word| !word.is_empty());
-    while let Some(word) = after.next() {
-        if matches!(word, "FROM" | "JOIN")
-            && !after.next().is_some_and(|table| TABLES.contains(&first_word(table)))
-        {
-            return false;
-        }
-    }
-    true
+    let words: Vec<&str> = sql.split_whitespace().collect();
+    let reads = |word: &str| word.eq_ignore_ascii_case("FROM") || word.eq_ignore_ascii_case("JOIN");
+    words.iter().enumerate().filter(|(_, word)| reads(word)).all(|(i, _)| {
+        // Neither a query within, nor a second table behind a comma.
+        let (table, alias) = (words.get(i + 1), words.get(i + 2));
+        table.is_some_and(|table| TABLES.contains(table))
+            && !alias.is_some_and(|alias| alias.starts_with(',') || alias.ends_with(','))
+    })
 }
 
 fn first_word(text: &str) -> &str {
@@ -186,14 +185,19 @@ impl Memory {
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(as_of);
     }
 
-    /// An entry, if it is as of this mark.
-    pub(super) fn find<T>(&self, name: &Name<'_>, as_of: AsOf) -> Result<Option<Arc<T>>>
+    /// An entry, if it is as of this mark, and not too old at this moment.
+    pub(super) fn find<T>(
+        &self,
+        name: &Name<'_>,
+        as_of: AsOf,
+        now: Instant,
+    ) -> Result<Option<Arc<T>>>
     where
         T: Send + Sync + 'static,
     {
         let found = self.entries.get(name);
         let Some(entry) =
-            found.filter(|entry| entry.as_of == as_of && entry.read_at.elapsed() < LIFETIME)
+            found.filter(|entry| entry.as_of == as_of && now < entry.read_at + LIFETIME)
         else {
             return Ok(None);
         };
@@ -256,19 +260,24 @@ mod tests {
             "SELECT id FROM connections c JOIN profiles p ON p.id = c.id"
         ));
         assert!(!reads_configuration("SELECT id FROM (SELECT id FROM roles)"));
+        assert!(!reads_configuration("SELECT id from profiles"));
+        assert!(!reads_configuration("SELECT 1 FROM roles, profiles"));
+        assert!(!reads_configuration("SELECT 1 FROM roles r, profiles"));
     }
 
     #[test]
-    fn an_entry_is_found_by_its_environment_and_its_mark_only() {
-        let memory = Memory::new();
+    fn an_entry_is_found_by_its_environment_and_its_mark_only_and_for_seconds() {
+        let (memory, now) = (Memory::new(), Instant::now());
         let name = |environment| Name { what: "thing", environment, which: b"1" };
         let (old, new) = (AsOf([1; 16]), AsOf([2; 16]));
         memory.keep(&name("a"), old, (&Arc::new(7_u32), 4));
-        assert_eq!(memory.find::<u32>(&name("a"), old).unwrap().as_deref(), Some(&7));
-        assert!(memory.find::<u32>(&name("a"), new).unwrap().is_none());
-        assert!(memory.find::<u32>(&name("b"), old).unwrap().is_none());
-        assert!(memory.find::<u64>(&name("a"), old).is_err());
+        assert_eq!(memory.find::<u32>(&name("a"), old, now).unwrap().as_deref(), Some(&7));
+        assert!(memory.find::<u32>(&name("a"), new, now).unwrap().is_none());
+        assert!(memory.find::<u32>(&name("b"), old, now).unwrap().is_none());
+        assert!(memory.find::<u64>(&name("a"), old, now).is_err());
+        let later = Instant::now() + LIFETIME;
+        assert!(memory.find::<u32>(&name("a"), old, later).unwrap().is_none());
         memory.keep(&name("b"), old, (&Arc::new(8_u32), MAX_BYTES + 1));
-        assert!(memory.find::<u32>(&name("b"), old).unwrap().is_none());
+        assert!(memory.find::<u32>(&name("b"), old, now).unwrap().is_none());
     }
 }

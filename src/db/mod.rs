@@ -4,8 +4,8 @@
 //! never waits, so the writer thread polls it to completion, and on PostgreSQL it is polled on the
 //! thread that owns the connection. So a unit may hold anything and need not be `Send` itself.
 
-mod appended;
 pub mod copy;
+mod event_log;
 mod memory;
 pub mod migrate;
 mod postgres;
@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use appended::NewEvent;
+pub use event_log::NewEvent;
 pub use query::Query;
 pub use tx::Tx;
 pub use value::{Cell, FromCell, Param, Row};

@@ -11,7 +11,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::tx::{self, Common, Left, Tx};
+use super::tx::{self, Common, Pending, Tx};
 use super::unit::{self, Work, complete};
 use super::value::{Cell, Param, Row};
 use crate::base::{Caller, Error, Result};
@@ -69,7 +69,7 @@ impl Sqlite {
             connection: Some(Box::new(writer)),
             waiting,
             common: common.clone(),
-            left: Left::default(),
+            pending: Pending::default(),
             log: log.into(),
             commits: 0,
         };
@@ -113,7 +113,7 @@ impl Sqlite {
             return (Some(connection), Err(error));
         }
         let connection = tx::Connection::Sqlite(Box::new(connection));
-        let mut tx = Tx::new(connection, caller.clone(), &self.common, Left::default());
+        let mut tx = Tx::new(connection, caller.clone(), &self.common, Pending::default());
         let result = catch_unwind(AssertUnwindSafe(|| complete(unit(&mut tx))))
             .unwrap_or_else(|_| Err(Error::internal("a unit of work panicked")));
         let mut connection = tx.end(false).0.into_sqlite().map(|connection| *connection);
@@ -136,7 +136,7 @@ struct Writer {
     waiting: mpsc::UnboundedReceiver<Box<dyn Work>>,
     common: Common,
     /// What the units of this transaction have left for its end.
-    left: Left,
+    pending: Pending,
     /// The file of the log.
     log: PathBuf,
     commits: u32,
@@ -257,7 +257,7 @@ impl Writer {
     }
 
     fn begin(&mut self) -> Result<()> {
-        self.left = Left::default();
+        self.pending = Pending::default();
         self.control("BEGIN IMMEDIATE")
     }
 
@@ -269,7 +269,7 @@ impl Writer {
     /// Does what the units have left for the end, and commits.
     fn commit(&mut self) -> Result<()> {
         let mut changed = None;
-        if self.left.is_any() {
+        if self.pending.is_any() {
             let mut tx = self.tx(Caller::anonymous())?;
             let finished = complete(tx.finish());
             self.take_back(tx, false);
@@ -287,14 +287,14 @@ impl Writer {
         let Some(connection) = self.connection.take() else {
             return Err(Error::internal("the writer has lost its connection"));
         };
-        let left = std::mem::take(&mut self.left);
-        Ok(Tx::new(tx::Connection::Sqlite(connection), caller, &self.common, left))
+        let pending = std::mem::take(&mut self.pending);
+        Ok(Tx::new(tx::Connection::Sqlite(connection), caller, &self.common, pending))
     }
 
     fn take_back(&mut self, tx: Tx, keep: bool) {
-        let (connection, left) = tx.end(keep);
+        let (connection, pending) = tx.end(keep);
         self.connection = connection.into_sqlite();
-        self.left = left;
+        self.pending = pending;
     }
 
     /// Writes the log back into the database and cuts it off.

@@ -1,8 +1,9 @@
 //! One unit of work as an operation sees it: statements, the caller, one moment, new ids.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::appended::{self, NewEvent};
+use super::event_log::{self, NewEvent};
 use super::memory::{self, AsOf, Memory, Name, Reading};
 use super::postgres::Statements as PostgresStatements;
 use super::sqlite::Connection as SqliteConnection;
@@ -18,7 +19,7 @@ pub struct Tx {
     now: Timestamp,
     common: Common,
     /// What the units before this one left for the end of the transaction.
-    left: Left,
+    pending: Pending,
     /// The configuration, as this unit sees it.
     view: View,
     /// The events that this unit has recorded and that are not written yet.
@@ -43,12 +44,12 @@ impl Common {
 
 /// What the units of a transaction leave for its end.
 #[derive(Debug, Default)]
-pub(super) struct Left {
+pub(super) struct Pending {
     view: View,
     events: Vec<NewEvent>,
 }
 
-impl Left {
+impl Pending {
     /// Whether there is anything to be done.
     pub(super) const fn is_any(&self) -> bool {
         self.view.is_changed || !self.events.is_empty()
@@ -83,14 +84,19 @@ impl Connection {
 }
 
 impl Tx {
-    pub(super) fn new(connection: Connection, caller: Caller, common: &Common, left: Left) -> Self {
+    pub(super) fn new(
+        connection: Connection,
+        caller: Caller,
+        common: &Common,
+        pending: Pending,
+    ) -> Self {
         Self {
             connection,
             caller,
             now: common.clock.now(),
             common: common.clone(),
-            view: left.view,
-            left,
+            view: pending.view,
+            pending,
             events: Vec::new(),
             reading: None,
             failed: false,
@@ -100,25 +106,25 @@ impl Tx {
     /// A unit that has nothing but what is in memory, as of the mark that was seen last.
     pub(super) fn glancing(caller: Caller, common: &Common) -> Option<Self> {
         let view = View { as_of: Some(common.memory.latest()?), is_changed: false };
-        let left = Left { view, events: Vec::new() };
-        Some(Self::new(Connection::Memory, caller, common, left))
+        let pending = Pending { view, events: Vec::new() };
+        Some(Self::new(Connection::Memory, caller, common, pending))
     }
 
     /// Gives the connection back, and what is left for the end of the transaction.
-    pub(super) fn end(self, keep: bool) -> (Connection, Left) {
-        let mut left = self.left;
+    pub(super) fn end(self, keep: bool) -> (Connection, Pending) {
+        let mut pending = self.pending;
         if keep {
-            left.view = self.view;
-            left.events.extend(self.events);
+            pending.view = self.view;
+            pending.events.extend(self.events);
         }
-        (self.connection, left)
+        (self.connection, pending)
     }
 
     /// Does what the units have left for the end of their transaction; returns the mark of the
     /// configuration if that has changed.
     pub(super) async fn finish(&mut self) -> Result<Option<AsOf>> {
-        let events = std::mem::take(&mut self.left.events);
-        appended::write(self, &events).await?;
+        let events = std::mem::take(&mut self.pending.events);
+        event_log::write(self, &events).await?;
         if self.view.is_changed { memory::renew(self).await.map(Some) } else { Ok(None) }
     }
 
@@ -151,7 +157,7 @@ impl Tx {
         // Whoever asks for events sees its own.
         if !self.events.is_empty() && sql.contains("event") {
             let events = std::mem::take(&mut self.events);
-            Box::pin(appended::write(self, &events)).await?;
+            Box::pin(event_log::write(self, &events)).await?;
         }
         Ok(())
     }
@@ -184,7 +190,7 @@ impl Tx {
 
     /// Records an event. It is written at the end of the transaction, or before this unit asks for
     /// events.
-    pub fn append(&mut self, event: NewEvent) {
+    pub fn append_event(&mut self, event: NewEvent) {
         self.events.push(event);
     }
 
@@ -205,7 +211,7 @@ impl Tx {
         let (memory, environment) = (Arc::clone(&self.common.memory), self.environment_id());
         let name = Name { what, environment: environment.as_str(), which };
         if let Some(as_of) = as_of
-            && let Some(known) = memory.find(&name, as_of)?
+            && let Some(known) = memory.find(&name, as_of, Instant::now())?
         {
             return Ok(Some(known));
         }

@@ -130,7 +130,7 @@ pub async fn create(tx: &mut Tx, new: &NewApiKey) -> Result<(ApiKey, Secret)> {
 
 /// A key that can be used.
 #[derive(Debug)]
-pub struct Valid {
+pub struct ValidKey {
     /// The environment that it is a key of.
     pub environment_id: EnvironmentId,
     /// Its id.
@@ -146,13 +146,13 @@ pub struct Valid {
 /// # Errors
 ///
 /// As [`Tx::fetch_all`].
-pub async fn find_by_hash(tx: &mut Tx, hash: &SecretHash) -> Result<Option<Arc<Valid>>> {
+pub async fn recall_by_hash(tx: &mut Tx, hash: &SecretHash) -> Result<Option<Arc<ValidKey>>> {
     let load = async |tx: &mut Tx| {
         let sql = "SELECT environment_id, id, access, expires_at FROM api_keys
              WHERE key_hash = $1 AND revoked_at IS NULL";
         let row = tx.fetch_optional(sql, &[hash.into()]).await?;
         stored::one(row.map(|mut row| {
-            Ok(Valid {
+            Ok(ValidKey {
                 environment_id: row.next()?,
                 id: row.next()?,
                 access: Access::from_stored(&row.next::<String>()?)?,
@@ -160,7 +160,6 @@ pub async fn find_by_hash(tx: &mut Tx, hash: &SecretHash) -> Result<Option<Arc<V
             })
         }))
     };
-    // Each environment asks for itself, although a hash belongs to one only.
     let known = tx.recall("API key", hash.as_bytes(), load).await?;
     let now = tx.now();
     Ok(known.filter(|key| key.expires_at.is_none_or(|moment| moment > now)))

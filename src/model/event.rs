@@ -107,7 +107,7 @@ pub async fn record_change(
     let actor = Actor { id: &caller.actor_id, source: caller.source.as_str(), name: actor_name };
     let context = Context { actor, previous_attributes: previous };
     let context = serde_json::to_string(&context).map_err(Error::internal)?;
-    tx.append(NewEvent {
+    tx.append_event(NewEvent {
         environment_id: tx.environment_id(),
         id: tx.new_id(),
         name,

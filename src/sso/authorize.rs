@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::answer::Target;
-use super::{Memory, Refused, Ticket, failure_of, memory_place, refuse_unstarted, system};
+use super::{
+    Memory, Refused, Ticket, failure_of, memory_place, refuse_unstarted, system, unchanged,
+};
 use crate::app::App;
 use crate::base::email::domain_key;
 use crate::base::failure::{Failure, FailureCode};
@@ -374,11 +376,7 @@ async fn still_as_judged(tx: &mut Tx, start: &sso_session::Start) -> Result<Resu
     }
     let connection = connection::recall(tx, start.connection_id.as_str()).await?;
     Ok(match connection {
-        Some(now) if !is_test && !now.state.is_usable() => {
-            Err(FailureCode::ConnectionUnlinked.into())
-        }
-        Some(now) if now.version == start.connection_version => Ok(()),
-        Some(_) => Err(FailureCode::ConnectionChanged.into()),
+        Some(now) => unchanged(&now, start.connection_version, start.starter.origin),
         None => Err(FailureCode::ConnectionUnlinked.into()),
     })
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::answer::Target;
 use super::sign_in::{self, Entering};
-use super::{Exit, Memory, Refused, Ticket, consent, memory_place, refuse, test_sign_in};
+use super::{
+    Exit, Memory, Refused, Ticket, consent, memory_place, refuse, test_sign_in, unchanged,
+};
 use crate::app::App;
 use crate::base::failure::{Failure, FailureCode};
 use crate::base::id::SsoSessionId;
@@ -177,29 +179,9 @@ pub(super) fn judge<'a>(
     if !attempt.redirect_is_registered {
         return Err(FailureCode::RedirectRevoked.into());
     }
-    unchanged(taken, connection)?;
+    unchanged(connection, taken.connection_version, taken.origin)?;
     trace.did("callback.connection", "the connection is as it was when the login began");
     Ok(connection)
-}
-
-/// Whether the connection can still be used, and is what the login began with. A test may be made
-/// while the connection is switched off or was never on.
-pub(super) fn unchanged(taken: &Taken, connection: &Connection) -> Result<(), Failure> {
-    if !connection.state.is_usable() && !taken.origin.is_test() {
-        return Err(Failure::mismatch(
-            FailureCode::ConnectionUnlinked,
-            "active or validating",
-            connection.state.as_str(),
-        ));
-    }
-    if connection.version != taken.connection_version {
-        return Err(Failure::mismatch(
-            FailureCode::ConnectionChanged,
-            format!("version {}", taken.connection_version),
-            format!("version {}", connection.version),
-        ));
-    }
-    Ok(())
 }
 
 /// What the browser brought, and what was remembered.

@@ -22,7 +22,8 @@ use crate::base::id::{EnvironmentId, SsoSessionId};
 use crate::base::secret::Secret;
 use crate::base::trace::Trace;
 use crate::base::{Caller, Error, Result, stored};
-use crate::model::sso_session;
+use crate::model::connection::Connection;
+use crate::model::sso_session::{self, Origin};
 use crate::seal::Place;
 use crate::telemetry::{self, LoginEnd, metrics, request, spans};
 
@@ -139,6 +140,27 @@ impl Ticket {
             && secret.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         fits.then_some((ulid, secret))
     }
+}
+
+/// Whether the connection can still be used, and is what the login began with. A test may be made
+/// while the connection is switched off or was never on.
+fn unchanged(connection: &Connection, version: i64, origin: Origin) -> Result<(), Failure> {
+    if !connection.state.is_usable() && !origin.is_test() {
+        return Err(Failure::mismatch(
+            FailureCode::ConnectionUnlinked,
+            "active or validating",
+            connection.state.as_str(),
+        ));
+    }
+    // The first of several sign-ins at once activates the connection without a new version.
+    if connection.version != version {
+        return Err(Failure::mismatch(
+            FailureCode::ConnectionChanged,
+            format!("version {version}"),
+            format!("version {}", connection.version),
+        ));
+    }
+    Ok(())
 }
 
 /// Who goes on with a login: the environment is known, the person is not.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::answer::Target;
-use super::{failure_of, system};
+use super::{failure_of, system, unchanged};
 use crate::app::App;
 use crate::base::Result;
 use crate::base::email::same_domain;
@@ -171,7 +171,8 @@ impl Bench {
     /// The roles of the person, if they may sign in.
     fn judge(&self, entering: &Entering, trace: &mut Trace) -> Result<Vec<String>, Failure> {
         let rules = &*self.rules;
-        still_usable(entering, &rules.connection)?;
+        // It may have been edited while the network was asked.
+        unchanged(&rules.connection, entering.connection_version, entering.origin)?;
         check_email(&rules.connection, &rules.email_rules, &entering.assertion, trace)?;
         let before: Option<Vec<String>> = self
             .known
@@ -308,18 +309,6 @@ async fn issue(
     trace.did("code.issued", "the browser goes back to the application");
     sso_session::issued(tx, &entering.session_id, (&profile.email, &profile.id), trace).await?;
     Ok(code)
-}
-
-/// The connection may have been edited while the network was asked.
-fn still_usable(entering: &Entering, connection: &Connection) -> Result<(), Failure> {
-    if !connection.state.is_usable() && !entering.origin.is_test() {
-        return Err(FailureCode::ConnectionUnlinked.into());
-    }
-    // The first of several sign-ins at once activates the connection without a new version.
-    if connection.version != entering.connection_version {
-        return Err(FailureCode::ConnectionChanged.into());
-    }
-    Ok(())
 }
 
 /// The policies about the e-mail address (WorkOS's domain policy: deny by default).

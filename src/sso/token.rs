@@ -127,7 +127,7 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
     let redeeming = Redeeming { request, credentials, client, code, fingerprint, tokens };
     let granted =
         app.db.write(&Caller::anonymous(), async move |tx| redeeming.run(tx).await).await?;
-    match granted? {
+    match granted {
         Ok(Redeemed { granted, session_id, is_repeated }) => {
             request::belongs_to(&session_id);
             if !is_repeated {
@@ -136,12 +136,21 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
             }
             Ok(granted)
         }
-        Err(refusal) => {
+        Err(Denied::Client(error)) => Err(error),
+        Err(Denied::Code(refusal)) => {
             refusal.log();
             metrics().token_refused(refusal.reason);
             Err(TokenError::InvalidGrant)
         }
     }
+}
+
+/// What a redemption failed by.
+enum Denied {
+    /// The client, who has not touched the code.
+    Client(TokenError),
+    /// The code, which is spent if there is one.
+    Code(Refusal),
 }
 
 /// Why a code was refused: for the log, since the wire has one sentence for all of it.
@@ -198,7 +207,7 @@ async fn authenticate(
         return Ok(Err(TokenError::InvalidClient));
     };
     let access = match secret {
-        Some(hash) => api_key::find_by_hash(tx, hash)
+        Some(hash) => api_key::recall_by_hash(tx, hash)
             .await?
             .filter(|key| key.environment_id == environment.id)
             .map(|key| key.access),
@@ -319,12 +328,12 @@ struct Redeeming {
 
 impl Redeeming {
     /// A client that is no longer what it was a moment ago has not touched the code.
-    async fn run(&self, tx: &mut Tx) -> Result<Result<Result<Redeemed, Refusal>, TokenError>> {
+    async fn run(&self, tx: &mut Tx) -> Result<Result<Redeemed, Denied>> {
         match authenticate(tx, &self.credentials).await? {
-            Ok(client) if client == self.client => self.take(tx).await.map(Ok),
+            Ok(client) if client == self.client => Ok(self.take(tx).await?.map_err(Denied::Code)),
             // Its settings have changed since: what was made ready is not what it wants now.
-            Ok(_) => Ok(Err(TokenError::Unavailable)),
-            Err(refused) => Ok(Err(refused)),
+            Ok(_) => Ok(Err(Denied::Client(TokenError::Unavailable))),
+            Err(error) => Ok(Err(Denied::Client(error))),
         }
     }
 

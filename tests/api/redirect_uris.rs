@@ -122,7 +122,7 @@ async fn caller(world: &World, key: &str) -> Caller {
         .app
         .db
         .read(&Caller::anonymous(), async move |tx| {
-            vestibule::model::api_key::find_by_hash(tx, &hash).await
+            vestibule::model::api_key::recall_by_hash(tx, &hash).await
         })
         .await
         .unwrap()

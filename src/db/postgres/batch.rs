@@ -7,7 +7,7 @@ use super::queue::Queued;
 use super::session::{End, Failed, Failure, Session, Statements};
 use crate::base::{Caller, Error, unwind};
 use crate::db::memory::AsOf;
-use crate::db::tx::{Common, Connection, Left, Tx};
+use crate::db::tx::{Common, Connection, Pending, Tx};
 use crate::db::unit;
 use crate::telemetry::metrics;
 
@@ -94,12 +94,12 @@ async fn write_once(
     apart: bool,
 ) -> Outcome {
     let mut transaction = Transaction { apart, begun: false, undo: false, kept: false };
-    let (mut left, mut changed) = (Left::default(), None);
+    let (mut pending, mut changed) = (Pending::default(), None);
     let wait = apart.then_some(&**session);
     for i in 0..batch.len() {
         let statements = Statements::writing(session, transaction.before());
-        let ran = run(statements, common, (&mut batch[i], left), wait).await;
-        left = ran.left;
+        let ran = run(statements, common, (&mut batch[i], pending), wait).await;
+        pending = ran.pending;
         match ran.failure {
             None | Some(Failure::Final) => {}
             Some(failure) => return Outcome::Done(undo_all(session, batch, i, failure).await),
@@ -117,8 +117,8 @@ async fn write_once(
             transaction.kept |= ran.keep;
         }
     }
-    if left.is_any() {
-        match finish(session, common, (&transaction, left)).await {
+    if pending.is_any() {
+        match finish(session, common, (&transaction, pending)).await {
             Ok(mark) => {
                 changed = mark;
                 transaction = Transaction { begun: true, undo: false, kept: true, ..transaction };
@@ -131,7 +131,7 @@ async fn write_once(
     let ended = if transaction.begun { session.end(transaction.end()).await } else { Ok(()) };
     match ended {
         Ok(()) => {}
-        Err(End::Undone(failed)) if transaction.kept => return undone(batch, apart, &failed),
+        Err(End::Undone(failed)) if transaction.kept => return undone(batch, apart, failed),
         Err(End::Unknown(failed)) if transaction.kept => {
             if failed.failure == Failure::Again {
                 return Outcome::Done(again(batch));
@@ -153,13 +153,17 @@ async fn write_once(
 }
 
 /// After a statement that was not waited for has failed, and the whole transaction with it.
-fn undone(batch: Vec<Queued>, apart: bool, failed: &Failed) -> Outcome {
+fn undone(mut batch: Vec<Queued>, apart: bool, failed: Failed) -> Outcome {
     match failed.failure {
         Failure::Again | Failure::Lost => Outcome::Done(again(batch)),
         // Whose statement it was shows when each unit is waited for.
         _ if !apart && batch.len() > 1 => Outcome::Apart(batch),
         _ => {
-            refuse_all(batch, &failed.error);
+            if batch.len() == 1 {
+                batch.remove(0).refuse(failed.error);
+            } else {
+                refuse_all(batch, &failed.error);
+            }
             Outcome::Done(Vec::new())
         }
     }
@@ -176,11 +180,11 @@ fn refuse_all(batch: Vec<Queued>, error: &Error) {
 async fn finish(
     session: &Rc<Session>,
     common: &Common,
-    (transaction, left): (&Transaction, Left),
+    (transaction, pending): (&Transaction, Pending),
 ) -> Result<Option<AsOf>, (Failure, Error)> {
     let statements = Statements::writing(session, transaction.before_the_end());
     let connection = Connection::Postgres(Box::new(statements));
-    let mut tx = Tx::new(connection, Caller::anonymous(), common, left);
+    let mut tx = Tx::new(connection, Caller::anonymous(), common, pending);
     let finished = tx.finish().await;
     let statements = tx.end(false).0.into_postgres();
     let failure = statements.and_then(|statements| statements.failure());
@@ -219,7 +223,9 @@ async fn undo_all(
     if failure == Failure::TooSlow {
         // It would be too slow again, and its error says so. The others have waited as long.
         batch.remove(culprit).work.answer();
-        refuse_all(batch, &Error::unavailable("the database took too long"));
+        for queued in batch {
+            queued.refuse(Error::unavailable("the database took too long"));
+        }
         return Vec::new();
     }
     again(batch)
@@ -231,7 +237,7 @@ pub(super) async fn read(
     common: &Common,
     mut queued: Queued,
 ) -> Option<Queued> {
-    let unit = (&mut queued, Left::default());
+    let unit = (&mut queued, Pending::default());
     let ran = run(Statements::reading(session), common, unit, None).await;
     if matches!(ran.failure, Some(Failure::Again | Failure::Lost)) {
         return again(vec![queued]).pop();
@@ -255,18 +261,18 @@ struct Ran {
     begun: bool,
     keep: bool,
     failure: Option<Failure>,
-    left: Left,
+    pending: Pending,
 }
 
 /// Runs a unit; `apart` waits for all that it has sent, so that what failed is its own.
 async fn run(
     statements: Statements,
     common: &Common,
-    (queued, left): (&mut Queued, Left),
+    (queued, pending): (&mut Queued, Pending),
     apart: Option<&Session>,
 ) -> Ran {
     let caller = queued.work.caller().clone();
-    let mut tx = Tx::new(Connection::Postgres(Box::new(statements)), caller, common, left);
+    let mut tx = Tx::new(Connection::Postgres(Box::new(statements)), caller, common, pending);
     // A panic must not take the connection with it.
     let ran = unwind::catch(queued.work.run(&mut tx)).await;
     let mut keep = unit::settle(&mut *queued.work, &tx, ran);
@@ -278,8 +284,8 @@ async fn run(
         queued.work.fail(failed.error);
         (keep, late) = (false, Some(failed.failure));
     }
-    let (connection, left) = tx.end(keep);
+    let (connection, pending) = tx.end(keep);
     let statements = connection.into_postgres();
     let (begun, failure) = statements.map_or((false, None), |s| (s.has_begun(), s.failure()));
-    Ran { begun, keep, failure: failure.or(late), left }
+    Ran { begun, keep, failure: failure.or(late), pending }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls, Statement};
 
 use super::settings::{CONNECT_TIMEOUT, Settings};
@@ -168,16 +168,12 @@ impl Session {
     }
 
     /// Sends what a future sends when it is polled first, and leaves its answer for later.
-    async fn post(&self, statement: Sent) -> Result<(), tokio_postgres::Error> {
-        let mut statement = Some(statement);
-        let polled = std::future::poll_fn(|context| {
-            let polled = statement.as_mut().map(|it| it.as_mut().poll(context));
-            Poll::Ready(polled)
-        });
-        match polled.await {
-            Some(Poll::Ready(answer)) => answer,
-            _ => {
-                self.sent.borrow_mut().extend(statement);
+    async fn post(&self, mut statement: Sent) -> Result<(), tokio_postgres::Error> {
+        let once = std::future::poll_fn(|context| Poll::Ready(statement.as_mut().poll(context)));
+        match once.await {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => {
+                self.sent.borrow_mut().push(statement);
                 Ok(())
             }
         }
@@ -188,48 +184,33 @@ impl Session {
         sql: &str,
         params: &[Param<'_>],
     ) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
-        if self.named_statements {
-            let statement = self.prepare(sql).await?;
-            let params: Vec<_> = params.iter().map(|p| p as &(dyn ToSql + Sync)).collect();
-            self.client.query(&statement, &params).await
-        } else {
-            let params: Vec<_> =
-                params.iter().map(|p| (p as &(dyn ToSql + Sync), p.postgres_type())).collect();
-            self.client.query_typed(sql, &params).await
+        match self.prepared(sql).await? {
+            Prepared::Named(statement) => self.client.query(&statement, &values(params)).await,
+            Prepared::Typed(sql) => self.client.query_typed(&sql, &typed(params)).await,
         }
     }
 
     async fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, tokio_postgres::Error> {
-        if self.named_statements {
-            let statement = self.prepare(sql).await?;
-            let params: Vec<_> = params.iter().map(|p| p as &(dyn ToSql + Sync)).collect();
-            self.client.execute(&statement, &params).await
-        } else {
-            let params: Vec<_> =
-                params.iter().map(|p| (p as &(dyn ToSql + Sync), p.postgres_type())).collect();
-            self.client.execute_typed(sql, &params).await
-        }
+        self.run(&self.prepared(sql).await?, params).await
     }
 
-    /// Runs a statement that outlives its unit.
     async fn run(
         &self,
         statement: &Prepared,
-        params: &[Cell],
-    ) -> Result<(), tokio_postgres::Error> {
-        let params: Vec<Param<'_>> = params.iter().map(Cell::as_param).collect();
+        params: &[Param<'_>],
+    ) -> Result<u64, tokio_postgres::Error> {
         match statement {
-            Prepared::Named(statement) => {
-                let params: Vec<_> = params.iter().map(|p| p as &(dyn ToSql + Sync)).collect();
-                self.client.execute(statement, &params).await
-            }
-            Prepared::Typed(sql) => {
-                let params: Vec<_> =
-                    params.iter().map(|p| (p as &(dyn ToSql + Sync), p.postgres_type())).collect();
-                self.client.execute_typed(sql, &params).await
-            }
+            Prepared::Named(statement) => self.client.execute(statement, &values(params)).await,
+            Prepared::Typed(sql) => self.client.execute_typed(sql, &typed(params)).await,
         }
-        .map(drop)
+    }
+
+    async fn prepared(&self, sql: &str) -> Result<Prepared, tokio_postgres::Error> {
+        Ok(if self.named_statements {
+            Prepared::Named(self.prepare(sql).await?)
+        } else {
+            Prepared::Typed(sql.into())
+        })
     }
 
     async fn prepare(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
@@ -402,14 +383,13 @@ impl Statements {
                 let control = async move { session.client.batch_execute(before).await };
                 self.session.post(Box::pin(control)).await?;
             }
+            // It outlives the unit, and takes along what it needs.
+            let (sender, prepared) = (Rc::clone(&session), session.prepared(sql).await?);
             let cells: Vec<Cell> = params.iter().map(|param| Cell::from(*param)).collect();
-            let prepared = if session.named_statements {
-                Prepared::Named(session.prepare(sql).await?)
-            } else {
-                Prepared::Typed(sql.into())
+            let statement = async move {
+                let params: Vec<Param<'_>> = cells.iter().map(Cell::as_param).collect();
+                sender.run(&prepared, &params).await.map(drop)
             };
-            let sender = Rc::clone(&session);
-            let statement = async move { sender.run(&prepared, &cells).await };
             session.post(Box::pin(statement)).await
         };
         session.within(STATEMENT_TIMEOUT, posted).await.map_err(|failed| {
@@ -468,4 +448,12 @@ fn cells(row: &tokio_postgres::Row) -> Result<Row> {
         .map(|i| row.try_get::<_, Cell>(i).map_err(Error::internal))
         .collect::<Result<_>>()
         .map(Row::new)
+}
+
+fn values<'a>(params: &'a [Param<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    params.iter().map(|param| param as &(dyn ToSql + Sync)).collect()
+}
+
+fn typed<'a>(params: &'a [Param<'_>]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    params.iter().map(|param| (param as &(dyn ToSql + Sync), param.postgres_type())).collect()
 }

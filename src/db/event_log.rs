@@ -32,8 +32,8 @@ pub struct NewEvent {
     pub created_at: Timestamp,
 }
 
-/// How far clocks of nodes may differ before an event is dated back behind the one before it, in
-/// milliseconds.
+/// How far the clock of a node may be behind that of another, in milliseconds, so that what it records
+/// gets a moment that is not before that of the event before.
 const BEHIND_MS: i64 = 60 * 1000;
 /// How many events one statement may write: a few fixed numbers, so that the statements are few.
 const ROWS: [usize; 3] = [16, 4, 1];
