@@ -8,8 +8,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::time::Timestamp;
-
 /// A text that must not be logged, shown or stored in clear. It is wiped when dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
@@ -28,16 +26,6 @@ impl Secret {
         Self::new(text)
     }
 
-    /// A new secret of 256 random bits that says when it was made: 51 characters of base64url. What
-    /// is found by [`Self::dated_hash`] stands in the order in which it was made, so that an index of
-    /// many such secrets is written at its end only, and not all over.
-    pub fn random_at(moment: Timestamp) -> Self {
-        let mut bytes = Zeroizing::new([0; MOMENT + 32]);
-        bytes[..MOMENT].copy_from_slice(&moment.as_ms().to_be_bytes()[8 - MOMENT..]);
-        bytes[MOMENT..].copy_from_slice(&random_bytes::<32>());
-        Self::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
-    }
-
     /// The text itself. Every use of this is a place to look at in a review.
     pub fn expose(&self) -> &str {
         &self.0
@@ -46,19 +34,6 @@ impl Secret {
     /// The hash by which the secret is stored and found.
     pub fn hash(&self) -> SecretHash {
         SecretHash::of(self.expose())
-    }
-
-    /// The hash by which a secret of [`Self::random_at`] is stored and found: the moment, and then
-    /// the hash of all of it. Of any other secret it is the hash alone.
-    pub fn dated_hash(&self) -> SecretHash {
-        let mut hash = self.hash();
-        if self.expose().len() == DATED
-            && let Ok(bytes) = URL_SAFE_NO_PAD.decode(self.expose()).map(Zeroizing::new)
-        {
-            hash.bytes[..MOMENT].copy_from_slice(&bytes[..MOMENT]);
-            hash.start = 0;
-        }
-        hash
     }
 
     /// Whether the two are the same, in a time that does not depend on where they differ.
@@ -73,19 +48,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How long the moment in front of a dated secret is, in bytes: Unix milliseconds, the highest first.
-const MOMENT: usize = 6;
-/// How long a dated secret is, in characters.
-const DATED: usize = (MOMENT + 32) * 4 / 3 + 1;
-
-/// SHA-256 of a secret that has at least 256 bits of entropy, so that no salt is needed. In front of
-/// it there is room for the moment of a dated secret.
+/// SHA-256 of a secret that has at least 256 bits of entropy, so that no salt is needed.
 #[derive(Clone, Copy)]
-pub struct SecretHash {
-    bytes: [u8; MOMENT + 32],
-    /// Where what counts begins: behind the room for the moment, if there is none.
-    start: usize,
-}
+pub struct SecretHash([u8; 32]);
 
 impl SecretHash {
     /// The hash of a text.
@@ -95,19 +60,17 @@ impl SecretHash {
 
     /// The hash of bytes.
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        let mut hash = Self { bytes: [0; MOMENT + 32], start: MOMENT };
-        hash.bytes[MOMENT..].copy_from_slice(&sha256(bytes));
-        hash
+        Self(sha256(bytes))
     }
 
     /// The bytes, to store or to look up.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[self.start..]
+        &self.0
     }
 
     /// Compares in constant time.
     pub fn matches(&self, other: &Self) -> bool {
-        self.as_bytes().ct_eq(other.as_bytes()).into()
+        self.0.ct_eq(&other.0).into()
     }
 }
 
@@ -184,23 +147,6 @@ mod tests {
         assert_eq!(secret.expose().len(), 3 + 43);
         assert!(secret.matches(secret.expose()));
         assert!(!secret.matches("sk_"));
-    }
-
-    #[test]
-    fn the_hashes_of_dated_secrets_are_in_their_order() {
-        let at = |ms| Secret::random_at(Timestamp::from_ms(ms));
-        let secrets: Vec<Secret> = (1..200).map(|i| at(i * 7_000_000_000)).collect();
-        let hashes: Vec<SecretHash> = secrets.iter().map(Secret::dated_hash).collect();
-        assert!(hashes.windows(2).all(|two| two[0].as_bytes() < two[1].as_bytes()));
-        assert!(hashes.iter().all(|hash| hash.as_bytes().len() == MOMENT + 32));
-        assert!(secrets.iter().all(|secret| secret.expose().len() == DATED));
-        let (one, other) = (at(5), at(5));
-        assert!(!one.dated_hash().matches(&other.dated_hash()));
-        let undated = Secret::random("");
-        assert_eq!(undated.dated_hash().as_bytes(), undated.hash().as_bytes());
-        // As long as a dated secret, and not one.
-        let odd = Secret::new("*".repeat(DATED));
-        assert_eq!(odd.dated_hash().as_bytes(), odd.hash().as_bytes());
     }
 
     #[test]

@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = &[
         is_for_postgres: true,
         ..both(10, "profile_rows", include_str!("../../migrations/0010_profile_rows.sql"))
     },
+    both(11, "grants", include_str!("../../migrations/0011_grants.sql")),
 ];
 
 /// A migration for both engines.

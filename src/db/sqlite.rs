@@ -21,7 +21,7 @@ use crate::telemetry::{Kind, metrics};
 const MAX_BATCH: usize = 256;
 /// How long the writer waits for more units where several came together the last time. One more in a
 /// commit costs less than a commit of its own; whoever is alone never waits.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_millis(2);
 /// What units are told that SQLite undid with another's.
 const GIVEN_UP: &str = "the database gave the transaction up";
 /// How many connections read at once: reads take microseconds, so few are enough.

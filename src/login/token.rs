@@ -13,8 +13,8 @@ use super::body::Content;
 use super::params::Params;
 use crate::app::App;
 use crate::base::secret::Secret;
-use crate::model::access_token::LIFETIME_S;
 use crate::model::profile::Profile;
+use crate::model::sso_session::TOKEN_LIFETIME_S;
 use crate::sso::token::{self, Granted, Request, TokenError};
 use crate::web::limit::{self, Source};
 use crate::web::page;
@@ -61,7 +61,7 @@ pub(super) async fn token(
             &TokenAnswer {
                 token_type: "Bearer",
                 access_token: access_token.expose(),
-                expires_in: LIFETIME_S,
+                expires_in: TOKEN_LIFETIME_S,
                 profile: &profile,
             },
         ),

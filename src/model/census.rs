@@ -10,10 +10,8 @@ use crate::db::{Param, Row, Tx};
 
 /// The tables whose rows are counted.
 const TABLES: &[&str] = &[
-    "access_tokens",
     "administrators",
     "api_keys",
-    "authorization_codes",
     "connection_groups",
     "connections",
     "environments",

@@ -68,8 +68,7 @@ pub async fn check_keys(tx: &mut Tx, sealer: &Sealer) -> Result<()> {
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn end_what_was_under_way(tx: &mut Tx) -> Result<()> {
     for statement in [
-        "DELETE FROM access_tokens",
-        "DELETE FROM authorization_codes",
+        "UPDATE sso_sessions SET token_hash = NULL WHERE token_hash IS NOT NULL",
         "DELETE FROM administrator_sessions",
         "DELETE FROM administrator_links",
         "DELETE FROM setup_sessions",

@@ -3,11 +3,9 @@
 //! Every query of tenant data filters by [`Tx::environment_id`](crate::db::Tx::environment_id);
 //! the few that do not say so.
 
-pub mod access_token;
 pub mod administrator;
 pub mod api_key;
 pub mod audit;
-pub mod authorization_code;
 pub mod branding;
 pub mod census;
 pub mod connection;
@@ -17,6 +15,7 @@ pub mod environment;
 pub mod event;
 pub mod event_name;
 mod field;
+pub mod former;
 mod given;
 pub mod idempotency;
 pub mod installation;

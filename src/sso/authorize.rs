@@ -326,7 +326,7 @@ pub(super) async fn send(
     let settings = connection.settings.as_ref().ok_or(FailureCode::ConnectionUnlinked)?;
     let ticket = Ticket::new(going.session_id);
     let is_test = going.starter.origin.is_test();
-    ask.state = ticket.text();
+    ask.state = ticket.text().expose().to_owned();
     ask.redirect_uri = app.callback_uri(connection);
     ask.prompt_login |= connection.policy.force_reauthentication;
     let departure = upstream::begin(&app.upstream, settings, &ask, trace).await?;

@@ -69,7 +69,7 @@ pub(super) async fn ask(
     let question = Question {
         session_id: entering.session_id.clone(),
         environment_id: entering.environment_id.clone(),
-        ticket: Secret::new(ticket.text()),
+        ticket: ticket.text(),
         email: entering.assertion.profile.email.as_str().to_owned(),
         issuer: entering.assertion.issuer.clone(),
         connection_name: connection.name.clone(),

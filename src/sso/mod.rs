@@ -107,10 +107,10 @@ fn memory_place<'a>(id: &'a SsoSessionId, environment_id: &'a EnvironmentId) -> 
     }
 }
 
-/// What a login is handed back by: the session's id, which is no secret, and a secret.
+/// What a login is found by: the session's id, which is no secret, and a secret.
 ///
-/// It goes out as `state` and as the consent form's ticket: the 26 characters of the id's ULID, then
-/// 43 of base64url.
+/// It goes out as `state`, as the consent form's ticket, as the code and as the opaque access token: the
+/// 26 characters of the id's ULID, then 43 of base64url.
 #[derive(Debug)]
 pub struct Ticket {
     id: SsoSessionId,
@@ -122,8 +122,9 @@ impl Ticket {
         Self { id, secret: Secret::random("") }
     }
 
-    fn text(&self) -> String {
-        format!("{}{}", &self.id.as_str()[SsoSessionId::PREFIX.len()..], self.secret.expose())
+    fn text(&self) -> Secret {
+        let ulid = &self.id.as_str()[SsoSessionId::PREFIX.len()..];
+        Secret::new(format!("{ulid}{}", self.secret.expose()))
     }
 
     /// Reads what came back.

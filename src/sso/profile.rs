@@ -1,10 +1,11 @@
 //! `GET /sso/profile`: the profile of an access token.
 
+use super::token;
 use crate::app::App;
 use crate::base::secret::Secret;
 use crate::base::{Caller, Result};
-use crate::model::access_token;
 use crate::model::profile::Profile;
+use crate::model::sso_session;
 
 /// The profile that the token gives; `None` if it is not good now.
 ///
@@ -12,8 +13,9 @@ use crate::model::profile::Profile;
 ///
 /// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
 pub async fn read(app: &App, token: &Secret) -> Result<Option<Profile>> {
-    let hash = token.dated_hash();
+    let Some(id) = token::login_of(token) else { return Ok(None) };
+    let hash = token.hash();
     app.db
-        .read(&Caller::anonymous(), async move |tx| access_token::find_profile(tx, &hash).await)
+        .read(&Caller::anonymous(), async move |tx| sso_session::find_profile(tx, &id, &hash).await)
         .await
 }

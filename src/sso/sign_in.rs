@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::answer::Target;
-use super::{failure_of, system, unchanged};
+use super::{Ticket, failure_of, system, unchanged};
 use crate::app::App;
 use crate::base::Result;
 use crate::base::email::same_domain;
@@ -15,7 +15,6 @@ use crate::base::id::{ConnectionId, EnvironmentId, SsoSessionId};
 use crate::base::secret::Secret;
 use crate::base::trace::Trace;
 use crate::db::Tx;
-use crate::model::authorization_code::{self, AuthorizationCode};
 use crate::model::connection::{self, Connection, ConnectionState, EmailDomains, EmailRules};
 use crate::model::environment::RoleMode;
 use crate::model::logout::{self, IdpSession, KeptIdToken};
@@ -285,30 +284,18 @@ async fn issue(
     profile: &Profile,
     trace: &mut Trace,
 ) -> Result<Secret> {
-    let code = authorization_code::issue(
-        tx,
-        &AuthorizationCode {
-            environment_id: entering.environment_id.clone(),
-            connection_id: entering.connection_id.clone(),
-            profile_id: profile.id.clone(),
-            sso_session_id: entering.session_id.clone(),
-            redirect_uri: entering.target.redirect_uri.clone(),
-            code_challenge: entering.code_challenge.clone(),
-            expires_at: tx.now().plus_ms(authorization_code::LIFETIME_MS),
-        },
-    )
-    .await?;
     if let Some(sid) = &entering.assertion.session_id {
         let login = IdpSession {
             sso_session_id: entering.session_id.clone(),
             profile_id: profile.id.clone(),
-            code_hash: code.dated_hash().as_bytes().to_vec(),
         };
         logout::remember_idp_session(tx, (&entering.connection_id, sid), &login).await?;
     }
     trace.did("code.issued", "the browser goes back to the application");
-    sso_session::issued(tx, &entering.session_id, (&profile.email, &profile.id), trace).await?;
-    Ok(code)
+    let code = Ticket::new(entering.session_id.clone());
+    let person = (&*profile.email, &profile.id);
+    sso_session::issue_code(tx, &code.id, &code.secret.hash(), person, trace).await?;
+    Ok(code.text())
 }
 
 /// The policies about the e-mail address (WorkOS's domain policy: deny by default).

@@ -7,8 +7,8 @@ use crate::base::{Caller, Result};
 use crate::db::Tx;
 use crate::model::administrator::{self, attempt, link, passkey};
 use crate::model::{
-    access_token, audit, authorization_code, environment, event, idempotency, logout, overview,
-    rate_count, setup_link, signing_key, sso_session, webhook_delivery,
+    audit, environment, event, former, idempotency, logout, overview, rate_count, setup_link,
+    signing_key, sso_session, webhook_delivery,
 };
 use crate::telemetry::{LoginEnd, metrics};
 
@@ -77,7 +77,7 @@ pub async fn take_stock(app: &App) -> Result<()> {
     Ok(())
 }
 
-/// Forgets codes, tokens, attempts, kept answers and events whose time is over; returns how many rows.
+/// Forgets attempts, kept answers and events whose time is over; returns how many rows.
 ///
 /// # Errors
 ///
@@ -87,8 +87,8 @@ pub async fn purge(app: &App) -> Result<u64> {
     let ago = |ms: i64| now.plus_ms(-ms);
     let mut purged = 0;
     let plan: [(Kind, Timestamp); 19] = [
-        (Kind::Codes, ago(authorization_code::MEMORY_MS)),
-        (Kind::Tokens, ago(authorization_code::MEMORY_MS)),
+        (Kind::FormerCodes, ago(DAY_MS)),
+        (Kind::FormerTokens, ago(DAY_MS)),
         (Kind::Sessions, ago(app.config.sso_session_retention_days * DAY_MS)),
         (Kind::Events, ago(app.config.event_retention_days * DAY_MS)),
         (Kind::Deliveries, ago(app.config.event_retention_days * DAY_MS)),
@@ -126,8 +126,8 @@ pub async fn purge(app: &App) -> Result<u64> {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    Codes,
-    Tokens,
+    FormerCodes,
+    FormerTokens,
     Sessions,
     Events,
     Deliveries,
@@ -150,8 +150,8 @@ enum Kind {
 impl Kind {
     async fn purge(self, tx: &mut Tx, before: Timestamp) -> Result<u64> {
         match self {
-            Self::Codes => authorization_code::purge(tx, before, BATCH).await,
-            Self::Tokens => access_token::purge(tx, before, BATCH).await,
+            Self::FormerCodes => former::purge_codes(tx, before, BATCH).await,
+            Self::FormerTokens => former::purge_tokens(tx, before, BATCH).await,
             Self::Sessions => sso_session::purge(tx, before, BATCH).await,
             Self::Events => event::purge(tx, before, BATCH).await,
             Self::Deliveries => webhook_delivery::purge(tx, before, BATCH).await,

@@ -1,8 +1,11 @@
 //! `POST /sso/token`: from the application's code to an access token and the profile.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
 use serde_json::json;
 
-use super::{failure_of, keys, system};
+use super::{Ticket, failure_of, keys, system};
 use crate::app::App;
 use crate::base::id::{EnvironmentId, SsoSessionId};
 use crate::base::secret::{Secret, SecretHash, base64url, equal, sha256};
@@ -10,12 +13,11 @@ use crate::base::signing;
 use crate::base::time::Timestamp;
 use crate::base::{Caller, Error, Result};
 use crate::db::Tx;
-use crate::model::access_token::{self, LIFETIME_S};
 use crate::model::api_key::{self, Access};
-use crate::model::authorization_code::{self, AuthorizationCode, Take};
 use crate::model::environment::AccessTokens;
-use crate::model::profile::{self, Profile};
-use crate::model::{connection, environment, sso_session};
+use crate::model::profile::Profile;
+use crate::model::sso_session::{self, AuthorizationCode, TOKEN_LIFETIME_S};
+use crate::model::{connection, environment};
 use crate::telemetry::{LoginEnd, metrics, request, spans};
 
 /// What the application sends (RFC 6749 section 4.1.3).
@@ -40,7 +42,7 @@ pub struct Request {
 /// An access token and whose it is.
 #[derive(Debug)]
 pub struct Granted {
-    /// The token, good for [`access_token::LIFETIME_S`] seconds.
+    /// The token, good for [`TOKEN_LIFETIME_S`] seconds.
     pub access_token: Secret,
     /// The profile.
     pub profile: Profile,
@@ -99,7 +101,7 @@ struct Client {
 /// Redeems a code.
 ///
 /// One unit authenticates the client before it touches the code, so that a stranger cannot spend it; then
-/// takes the code, judges it and grants the token. A refusal is a value and not an error of that unit,
+/// judges the code, spends it and grants the token. A refusal is a value and not an error of that unit,
 /// so the code stays spent whatever the judgement. What is made ready before needs to know the client as
 /// well, but not for certain (`find_client`).
 ///
@@ -122,6 +124,9 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
     let credentials =
         Credentials { client_id, secret: request.client_secret.as_ref().map(Secret::hash) };
     let client = find_client(app, &credentials).await?;
+    let Some(code) = Ticket::parse(code.expose()) else {
+        return Err(Denied::Code(Refusal::unknown()).told());
+    };
     let fingerprint = fingerprint(&request, &client, &code);
     let tokens = access_tokens(app, &request, &client, &code).await?;
     let redeeming = Redeeming { request, credentials, client, code, fingerprint, tokens };
@@ -136,12 +141,7 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
             }
             Ok(granted)
         }
-        Err(Denied::Client(error)) => Err(error),
-        Err(Denied::Code(refusal)) => {
-            refusal.log();
-            metrics().token_refused(refusal.reason);
-            Err(TokenError::InvalidGrant)
-        }
+        Err(denied) => Err(denied.told()),
     }
 }
 
@@ -153,6 +153,20 @@ enum Denied {
     Code(Refusal),
 }
 
+impl Denied {
+    /// What the client is told; of a code, our own records are told more.
+    fn told(self) -> TokenError {
+        match self {
+            Self::Client(error) => error,
+            Self::Code(refusal) => {
+                refusal.log();
+                metrics().token_refused(refusal.reason);
+                TokenError::InvalidGrant
+            }
+        }
+    }
+}
+
 /// Why a code was refused: for the log, since the wire has one sentence for all of it.
 #[derive(Debug)]
 struct Refusal {
@@ -161,6 +175,10 @@ struct Refusal {
 }
 
 impl Refusal {
+    const fn unknown() -> Self {
+        Self { reason: "code_unknown", session_id: None }
+    }
+
     /// A code in two hands has leaked; the rest is somebody's mistake.
     fn log(&self) {
         let reason = self.reason;
@@ -227,13 +245,14 @@ async fn authenticate(
 
 /// A hash by which a repetition of this very request is known. Without an idempotency key, no two
 /// requests are the same.
-fn fingerprint(request: &Request, client: &Client, code: &Secret) -> SecretHash {
+fn fingerprint(request: &Request, client: &Client, code: &Ticket) -> SecretHash {
     let Some(key) = &request.idempotency_key else {
         return Secret::random("").hash();
     };
     let none = String::new();
     let verifier = request.code_verifier.as_ref().map_or("", Secret::expose);
     let redirect_uri = request.redirect_uri.as_ref().unwrap_or(&none);
+    let code = code.text();
     let parts = [key, client.environment_id.as_str(), code.expose(), verifier, redirect_uri];
     // Lengths in front, so that parts cannot shift into each other.
     let text: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
@@ -253,12 +272,15 @@ async fn access_tokens(
     app: &App,
     request: &Request,
     client: &Client,
-    code: &Secret,
+    code: &Ticket,
 ) -> Result<Vec<Token>> {
     let mut tokens = Vec::new();
     for random in random_parts(app, request, code) {
         tokens.push(match client.access_tokens {
-            AccessTokens::Opaque => Token { text: random, expires_at: None },
+            AccessTokens::Opaque => {
+                let ticket = Ticket { id: code.id.clone(), secret: random };
+                Token { text: ticket.text(), expires_at: None }
+            }
             AccessTokens::Jwt => signed(app, client, code, random).await?,
         });
     }
@@ -267,16 +289,19 @@ async fn access_tokens(
 
 /// A JWT (RFC 9068) around a random text. Signed before the code is taken: signing takes longer than a
 /// unit of work may.
-async fn signed(app: &App, client: &Client, code: &Secret, random: Secret) -> Result<Token> {
-    let (caller, hash) = (system(&client.environment_id), code.dated_hash());
+async fn signed(app: &App, client: &Client, code: &Ticket, random: Secret) -> Result<Token> {
+    let caller = system(&client.environment_id);
+    let (id, secret) = (code.id.clone(), code.secret.hash());
     let read = async move |tx: &mut Tx| {
-        let Some(code) = authorization_code::peek(tx, &hash).await? else { return Ok(None) };
-        let profile = profile::get(tx, &code.profile_id).await?;
-        let known = access_token::expiry_by_code(tx, &hash).await?;
-        let expires_at = known.unwrap_or_else(|| tx.now().plus_ms(LIFETIME_S * 1000));
-        Ok(Some((code, profile, expires_at.as_s())))
+        let Some(code) = sso_session::find_code(tx, &id, &secret).await? else { return Ok(None) };
+        if code.environment_id != tx.environment_id() {
+            return Ok(None);
+        }
+        let expires_at = code.token_expires_at;
+        let expires_at = expires_at.unwrap_or_else(|| tx.now().plus_ms(TOKEN_LIFETIME_S * 1000));
+        Ok(Some((code, expires_at.as_s())))
     };
-    let Some((code, profile, exp)) = app.db.read(&caller, read).await? else {
+    let Some((code, exp)) = app.db.read(&caller, read).await? else {
         // There is nothing to grant.
         return Ok(Token { text: random, expires_at: None });
     };
@@ -285,10 +310,10 @@ async fn signed(app: &App, client: &Client, code: &Secret, random: Secret) -> Re
         "iss": app.url(&format!("/sso/{}", client.client_id)),
         "aud": client.client_id,
         "client_id": client.client_id,
-        "sub": profile.id,
+        "sub": code.profile.id,
         "sid": code.sso_session_id,
-        "org_id": profile.organization_id,
-        "iat": exp - LIFETIME_S,
+        "org_id": code.profile.organization_id,
+        "iat": exp - TOKEN_LIFETIME_S,
         "exp": exp,
         "jti": random.expose(),
     });
@@ -297,15 +322,31 @@ async fn signed(app: &App, client: &Client, code: &Secret, random: Secret) -> Re
     Ok(Token { text, expires_at: Some(Timestamp::from_ms(exp * 1000)) })
 }
 
+/// The login that an access token says it is of. Nothing else is believed of it: it is good if the
+/// login knows the hash of all of it.
+pub(super) fn login_of(token: &Secret) -> Option<SsoSessionId> {
+    #[derive(Deserialize)]
+    struct Claims {
+        sid: SsoSessionId,
+    }
+
+    if let Some(ticket) = Ticket::parse(token.expose()) {
+        return Some(ticket.id);
+    }
+    let claims = URL_SAFE_NO_PAD.decode(token.expose().split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&claims).ok().map(|Claims { sid }| sid)
+}
+
 /// What no two tokens have in common, but those of the same request.
-fn random_parts(app: &App, request: &Request, code: &Secret) -> Vec<Secret> {
+fn random_parts(app: &App, request: &Request, code: &Ticket) -> Vec<Secret> {
     match &request.idempotency_key {
         Some(key) => {
+            let code = code.text();
             let parts = [code.expose().as_bytes(), key.as_bytes()];
             let codes = app.sealer.authenticate_by_each("access token", &parts);
             codes.iter().map(|code| Secret::new(base64url(code))).collect()
         }
-        None => vec![Secret::random_at(app.clock.now())],
+        None => vec![Secret::random("")],
     }
 }
 
@@ -316,97 +357,113 @@ struct Redeemed {
     is_repeated: bool,
 }
 
-/// One unit: takes the code, judges it, grants the token.
+/// One unit: finds the code, judges it, grants the token.
 struct Redeeming {
     request: Request,
     credentials: Credentials,
     client: Client,
-    code: Secret,
+    code: Ticket,
     fingerprint: SecretHash,
     tokens: Vec<Token>,
 }
+
+/// What comes of a code, or the reason why nothing does.
+type Judged<T> = Result<T, &'static str>;
 
 impl Redeeming {
     /// A client that is no longer what it was a moment ago has not touched the code.
     async fn run(&self, tx: &mut Tx) -> Result<Result<Redeemed, Denied>> {
         match authenticate(tx, &self.credentials).await? {
-            Ok(client) if client == self.client => Ok(self.take(tx).await?.map_err(Denied::Code)),
+            Ok(client) if client == self.client => Ok(self.settle(tx).await?.map_err(Denied::Code)),
             // Its settings have changed since: what was made ready is not what it wants now.
             Ok(_) => Ok(Err(Denied::Client(TokenError::Unavailable))),
             Err(error) => Ok(Err(Denied::Client(error))),
         }
     }
 
-    async fn take(&self, tx: &mut Tx) -> Result<Result<Redeemed, Refusal>> {
-        let hash = self.code.dated_hash();
-        let mut is_repeated = false;
-        let (code, outcome) = match authorization_code::take(tx, &hash, &self.fingerprint).await? {
-            Take::Taken(code) => {
-                let outcome = self.grant(tx, (&hash, &code), false).await?;
-                (code, outcome)
-            }
-            Take::Repeated(code) => {
-                is_repeated = true;
-                let outcome = self.grant(tx, (&hash, &code), true).await?;
-                (code, outcome)
-            }
-            Take::Replayed(code) => {
-                access_token::revoke_by_code(tx, hash.as_bytes()).await?;
-                (code, Err("code_replay"))
-            }
-            Take::Unknown => {
-                return Ok(Err(Refusal { reason: "code_unknown", session_id: None }));
-            }
-        };
-        let session_id = code.sso_session_id;
-        Ok(match outcome {
-            Ok(granted) => Ok(Redeemed { granted, session_id, is_repeated }),
-            Err(reason) => Err(Refusal { reason, session_id: Some(session_id) }),
-        })
+    async fn settle(&self, tx: &mut Tx) -> Result<Result<Redeemed, Refusal>> {
+        let (session_id, secret) = (&self.code.id, self.code.secret.hash());
+        // Whoever finds that another request came between has to look again, and then it is spent.
+        for _ in 0..2 {
+            let Some(code) = sso_session::find_code(tx, session_id, &secret).await? else {
+                return Ok(Err(Refusal::unknown()));
+            };
+            let is_repeated =
+                code.spent_by.as_deref().is_some_and(|it| it == self.fingerprint.as_bytes());
+            let outcome = if is_repeated {
+                Some(self.repeat(tx, &code).await?)
+            } else if code.spent_by.is_some() {
+                sso_session::revoke_token(tx, session_id).await?;
+                Some(Err("code_replay"))
+            } else {
+                self.grant(tx, &code).await?
+            };
+            let Some(outcome) = outcome else { continue };
+            let session_id = session_id.clone();
+            return Ok(match outcome {
+                Ok(granted) => Ok(Redeemed { granted, session_id, is_repeated }),
+                Err(reason) => Err(Refusal { reason, session_id: Some(session_id) }),
+            });
+        }
+        Err(Error::unavailable("a code was neither spent nor free"))
     }
 
-    /// Judges a code that is taken, and grants the token or finds the one that was granted.
+    /// Grants a token for a code that nobody has spent, and spends it, whatever the judgement; `None`:
+    /// somebody has spent it meanwhile.
     async fn grant(
         &self,
         tx: &mut Tx,
-        (hash, code): (&SecretHash, &AuthorizationCode),
-        is_repeated: bool,
-    ) -> Result<Result<Granted, &'static str>> {
-        if code.environment_id != self.client.environment_id {
-            access_token::revoke_by_code(tx, hash.as_bytes()).await?;
-            return Ok(Err("code_wrong_client"));
+        code: &AuthorizationCode,
+    ) -> Result<Option<Judged<Granted>>> {
+        let mut judged = self.judge(tx, code).await?;
+        if !code.is_awaited {
+            judged = Err("code_expired");
         }
-        if let Err(reason) = self.judge(tx, code) {
-            return Ok(Err(reason));
-        }
-        tx.enter(&code.environment_id);
-        let usable = connection::recall(tx, code.connection_id.as_str())
-            .await?
-            .is_some_and(|connection| connection.state.is_usable());
-        if !usable {
-            return Ok(Err("connection_inactive"));
-        }
-        if is_repeated {
-            for token in &self.tokens {
-                if let Some(profile) =
-                    access_token::find_profile(tx, &token.text.dated_hash()).await?
-                {
-                    return Ok(Ok(Granted { access_token: token.text.clone(), profile }));
-                }
-            }
-            return Ok(Err("code_replay"));
+        if let Err(reason) = judged {
+            let is_spent = sso_session::spend(tx, code, &self.fingerprint).await?;
+            return Ok(is_spent.then_some(Err(reason)));
         }
         let token = self.tokens.first().ok_or_else(|| Error::internal("no token to grant"))?;
         let expires_at = token.expires_at;
-        let expires_at = expires_at.unwrap_or_else(|| tx.now().plus_ms(LIFETIME_S * 1000));
-        access_token::issue(tx, &token.text, (hash, code), expires_at).await?;
-        sso_session::succeed(tx, &code.sso_session_id).await?;
-        let profile = profile::get(tx, &code.profile_id).await?;
-        Ok(Ok(Granted { access_token: token.text.clone(), profile }))
+        let expires_at = expires_at.unwrap_or_else(|| tx.now().plus_ms(TOKEN_LIFETIME_S * 1000));
+        let given = (&token.text.hash(), expires_at);
+        if !sso_session::redeem(tx, code, &self.fingerprint, given).await? {
+            return Ok(None);
+        }
+        let profile = code.profile.clone();
+        Ok(Some(Ok(Granted { access_token: token.text.clone(), profile })))
     }
 
-    /// The checks of a code that is ours.
-    fn judge(&self, tx: &Tx, code: &AuthorizationCode) -> Result<(), &'static str> {
+    /// Finds the token that this very request was granted.
+    async fn repeat(&self, tx: &mut Tx, code: &AuthorizationCode) -> Result<Judged<Granted>> {
+        if let Err(reason) = self.judge(tx, code).await? {
+            return Ok(Err(reason));
+        }
+        for token in &self.tokens {
+            let found = sso_session::find_profile(tx, &self.code.id, &token.text.hash()).await?;
+            if let Some(profile) = found {
+                return Ok(Ok(Granted { access_token: token.text.clone(), profile }));
+            }
+        }
+        Ok(Err("code_replay"))
+    }
+
+    /// The checks of a code.
+    async fn judge(&self, tx: &mut Tx, code: &AuthorizationCode) -> Result<Judged<()>> {
+        if code.environment_id != self.client.environment_id {
+            return Ok(Err("code_wrong_client"));
+        }
+        tx.enter(&code.environment_id);
+        if let Err(reason) = self.check(tx, code) {
+            return Ok(Err(reason));
+        }
+        let connection = connection::recall(tx, code.connection_id.as_str()).await?;
+        let is_usable = connection.is_some_and(|connection| connection.state.is_usable());
+        Ok(if is_usable { Ok(()) } else { Err("connection_inactive") })
+    }
+
+    /// The checks that need nothing but the code and the request.
+    fn check(&self, tx: &Tx, code: &AuthorizationCode) -> Judged<()> {
         if tx.now() >= code.expires_at {
             return Err("code_expired");
         }

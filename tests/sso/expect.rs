@@ -132,8 +132,8 @@ impl World {
         let caller = self.caller();
         let read = self.app().db.read(&caller, async |tx| {
             Ok(Stored {
-                codes: count(tx, "SELECT count(*) FROM authorization_codes").await?,
-                tokens: count(tx, "SELECT count(*) FROM access_tokens").await?,
+                codes: count(tx, "SELECT count(code_hash) FROM sso_sessions").await?,
+                tokens: count(tx, "SELECT count(token_expires_at) FROM sso_sessions").await?,
                 profiles: count(tx, "SELECT count(*) FROM profiles").await?,
                 successes: count(
                     tx,

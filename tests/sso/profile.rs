@@ -1,5 +1,7 @@
 //! `GET /sso/profile`: which tokens open it, and for how long.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use super::expect::ADA;
@@ -26,8 +28,13 @@ fn ask(world: &World) -> Request {
 
 both_engines! {
     async fn api_03_07_only_the_very_token_opens_the_profile(world: World) {
-        let token = token(&world).await;
+        let (token, other) = (token(&world).await, token(&world).await);
         let code = world.code().await;
+        // A token begins with the id of its login, which is no secret; a JWT would name it.
+        let crossed = format!("{}{}", &other[..26], &token[26..]);
+        let claims = json!({ "sid": format!("sess_{}", &token[..26]), "exp": 4_000_000_000_i64 });
+        let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
+        let forged = format!("eyJhbGciOiJub25lIn0.{claims}.");
         let flipped: String = token.chars().map(|c| match c.is_ascii_lowercase() {
             true => c.to_ascii_uppercase(),
             false => c.to_ascii_lowercase(),
@@ -35,6 +42,7 @@ both_engines! {
         let id_token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.";
         for wrong in [
             &token[..token.len() - 1], &format!("{token}A"), &format!("{token}="), &flipped, &code,
+            &crossed, &forged, &claims, &token[26..],
             world.demo.seeded.api_key.expose(), id_token, "x", &"t".repeat(10_000),
             world.demo.credentials.client_secret.expose(),
         ] {

@@ -258,16 +258,20 @@ both_engines! {
     }
 
     async fn cod_15_16_a_code_that_is_none_is_refused_without_being_repeated(world: World) {
-        let code = world.code().await;
+        let (code, other) = (world.code().await, world.code().await);
         let (upper, huge) = (code.to_ascii_uppercase(), "c".repeat(60_000));
-        let last = if code.ends_with('A') { "B" } else { "A" };
-        let changed = format!("{}{last}", &code[..42]);
+        let (short, last) = code.split_at(code.len() - 1);
+        let changed = format!("{short}{}", if last == "A" { "B" } else { "A" });
+        // A code begins with the id of its login, 26 characters that are no secret.
+        let crossed = format!("{}{}", &other[..26], &code[26..]);
+        let lower = format!("{}{}", code[..26].to_ascii_lowercase(), &code[26..]);
         for wrong in [
-            &changed, &code[..42], &format!("{code}="), &upper, "\0", &format!("{code}\0"), &huge, "'",
+            &changed, short, &format!("{code}="), &upper, "\0", &format!("{code}\0"), &huge, "'",
+            &crossed, &lower, &code[..26], &code[26..],
         ] {
             let answer = world.redeem(wrong, &[]).await;
             assert_spent(&answer);
-            assert!(!answer.text().contains(&code[..20]));
+            assert!(!answer.text().contains(&code[..20]) && !answer.text().contains(&code[26..]));
         }
         let (id, key) = (&world.demo.seeded.client_id, world.demo.seeded.api_key.expose());
         let bytes = format!("client_id={id}&client_secret={key}&grant_type=authorization_code&code=%ff%fe");

@@ -232,9 +232,7 @@ fn age(db: &rusqlite::Connection, days: i64) -> rusqlite::Result<()> {
     db.execute_batch(&format!(
         "UPDATE sso_sessions SET created_at = created_at - {ms}, updated_at = updated_at - {ms},
              expires_at = expires_at - {ms};
-         UPDATE events SET created_at = created_at - {ms};
-         UPDATE authorization_codes SET expires_at = expires_at - {ms};
-         UPDATE access_tokens SET expires_at = expires_at - {ms};"
+         UPDATE events SET created_at = created_at - {ms};"
     ))
 }
 

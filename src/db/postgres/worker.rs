@@ -20,7 +20,7 @@ const WRITERS: usize = 4;
 const MAX_WRITES: usize = 16;
 /// How long a connection waits for more units where several came together the last time. One more in a
 /// transaction costs less than one of its own; whoever is alone never waits.
-const GATHER: Duration = Duration::from_millis(1);
+const GATHER: Duration = Duration::from_millis(3);
 /// How many connections read.
 const READERS: usize = 4;
 /// How many reading units a connection works on at once.

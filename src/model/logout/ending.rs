@@ -6,11 +6,10 @@ use serde_json::json;
 use super::idp_session::IdpSession;
 use super::take_id_token;
 use crate::base::Result;
-use crate::base::failure::FailureCode;
 use crate::base::id::SsoSessionId;
 use crate::db::Tx;
 use crate::model::profile::Profile;
-use crate::model::{access_token, authorization_code, event, sso_session};
+use crate::model::{event, sso_session};
 
 /// How many logins get a line in their trace; of all of them what they gave is revoked.
 const MAX_TRACED: usize = 50;
@@ -105,19 +104,13 @@ pub struct Ended {
 pub async fn end(tx: &mut Tx, ending: &Ending<'_>) -> Result<Ended> {
     let profile = ending.profile;
     let logins = match ending.scope {
-        Scope::Profile => authorization_code::of_profile(tx, &profile.id).await?,
-        Scope::Logins(logins) => {
-            logins.iter().map(|it| (it.code_hash.clone(), it.sso_session_id.clone())).collect()
-        }
+        Scope::Profile => sso_session::of_profile(tx, &profile.id).await?,
+        Scope::Logins(logins) => logins.iter().map(|it| it.sso_session_id.clone()).collect(),
     };
     let mut ended = Ended::default();
     let mut is_news = logins.is_empty() || ending.by != Upstream::Told;
-    for (code_hash, sso_session_id) in logins {
-        ended.access_tokens += access_token::revoke_by_code(tx, &code_hash).await?;
-        if authorization_code::void(tx, &code_hash).await? {
-            let failure = FailureCode::LoggedOut.into();
-            sso_session::fail(tx, &sso_session_id, &failure, (None, None)).await?;
-        }
+    for sso_session_id in logins {
+        ended.access_tokens += u64::from(sso_session::take_back(tx, &sso_session_id).await?);
         if ended.sso_session_ids.len() < MAX_TRACED {
             is_news |= sso_session::log_out(tx, &sso_session_id, ending.by.step()).await?;
         }

@@ -5,7 +5,7 @@ use crate::base::Result;
 use crate::base::id::{ConnectionId, ProfileId, SsoSessionId};
 use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
-use crate::db::Tx;
+use crate::db::{Param, Tx};
 
 /// How long it is remembered from which session a login came: 30 days, in milliseconds.
 const MEMORY_MS: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -21,8 +21,6 @@ pub struct IdpSession {
     pub sso_session_id: SsoSessionId,
     /// Who signed in.
     pub profile_id: ProfileId,
-    /// The hash of the code that the login was answered with.
-    pub code_hash: Vec<u8>,
 }
 
 /// Remembers from which session a login came.
@@ -48,7 +46,8 @@ pub async fn remember_idp_session(
             (&login.sso_session_id).into(),
             (&tx.environment_id()).into(),
             (&login.profile_id).into(),
-            (&login.code_hash).into(),
+            // The column is of a time when the code was not found by the login.
+            Param::Bytes(&[]),
             tx.now().plus_ms(MEMORY_MS).into(),
         ],
     )
@@ -66,20 +65,14 @@ pub async fn find_idp_sessions(
     sid: &str,
 ) -> Result<Vec<IdpSession>> {
     tx.fetch_all(
-        "SELECT sso_session_id, profile_id, code_hash FROM idp_sessions
+        "SELECT sso_session_id, profile_id FROM idp_sessions
          WHERE connection_id = $1 AND sid = $2 AND environment_id = $3
          ORDER BY sso_session_id DESC LIMIT $4",
         &[connection_id.into(), sid.into(), (&tx.environment_id()).into(), MAX_FOUND.into()],
     )
     .await?
     .into_iter()
-    .map(|mut row| {
-        Ok(IdpSession {
-            sso_session_id: row.next()?,
-            profile_id: row.next()?,
-            code_hash: row.next()?,
-        })
-    })
+    .map(|mut row| Ok(IdpSession { sso_session_id: row.next()?, profile_id: row.next()? }))
     .collect()
 }
 

@@ -13,7 +13,7 @@ use crate::model::event;
 pub(super) async fn close(
     tx: &mut Tx,
     id: &SsoSessionId,
-    ended: Option<table::Ended>,
+    ended: Option<&table::Ended>,
     name: &'static str,
     code: Option<FailureCode>,
 ) -> Result<()> {

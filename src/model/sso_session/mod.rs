@@ -1,6 +1,7 @@
 //! SSO sessions: one row per login attempt, with its trace.
 
 mod attempt;
+mod grant;
 mod happening;
 mod kept_trace;
 mod narrow;
@@ -19,6 +20,10 @@ use crate::base::{Error, Result};
 use crate::db::Tx;
 
 pub use attempt::{Browser, Phase, Refusal, Start, Starter, Take, Taken};
+pub use grant::{
+    AuthorizationCode, TOKEN_LIFETIME_S, find_code, find_profile, of_profile, redeem, revoke_token,
+    spend, take_back,
+};
 use happening::{Subject, close};
 pub use narrow::first_id;
 pub use test_result::{
@@ -238,18 +243,20 @@ pub async fn ask_consent(
     table::to_consent(tx, id, secret, memory_sealed, &trace_text(trace)?).await
 }
 
-/// Records that a code was issued for the attempt.
+/// Issues a code for the attempt, by the hash of its secret: it stands for the profile, and is good
+/// for [`LIFETIME_MS`].
 ///
 /// # Errors
 ///
 /// [`Error::Unavailable`] if it could not be stored.
-pub async fn issued(
+pub async fn issue_code(
     tx: &mut Tx,
     id: &SsoSessionId,
-    (email, profile_id): (&str, &ProfileId),
+    code: &SecretHash,
+    person: (&str, &ProfileId),
     trace: &Trace,
 ) -> Result<()> {
-    table::to_issued(tx, id, email, profile_id, &trace_text(trace)?).await
+    table::to_issued(tx, id, code, person, &trace_text(trace)?).await
 }
 
 /// Records that the attempt failed. Does nothing if it has ended already.
@@ -265,17 +272,7 @@ pub async fn fail(
 ) -> Result<()> {
     let steps = trace.map(trace_text).transpose()?;
     let ended = table::end(tx, id, Status::Failed, Some(failure.code), (email, steps)).await?;
-    close(tx, id, ended, "authentication.sso_failed", Some(failure.code)).await
-}
-
-/// Records that the application redeemed its code.
-///
-/// # Errors
-///
-/// [`Error::Unavailable`] if it could not be stored.
-pub async fn succeed(tx: &mut Tx, id: &SsoSessionId) -> Result<()> {
-    let ended = table::end(tx, id, Status::Success, None, (None, None)).await?;
-    close(tx, id, ended, "authentication.sso_succeeded", None).await
+    close(tx, id, ended.as_ref(), "authentication.sso_failed", Some(failure.code)).await
 }
 
 /// Ends an attempt in progress because its browser logged out meanwhile; whether there was such an
@@ -349,7 +346,7 @@ pub async fn time_out(tx: &mut Tx, limit: usize) -> Result<usize> {
         tx.enter(environment_id);
         let code = Some(FailureCode::TimedOut);
         let ended = table::end(tx, id, Status::TimedOut, code, (None, None)).await?;
-        close(tx, id, ended, "authentication.sso_timed_out", code).await?;
+        close(tx, id, ended.as_ref(), "authentication.sso_timed_out", code).await?;
     }
     Ok(late.len())
 }

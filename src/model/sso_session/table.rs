@@ -173,16 +173,17 @@ pub(super) async fn to_consent(
 pub(super) async fn to_issued(
     tx: &mut Tx,
     id: &SsoSessionId,
-    email: &str,
-    profile_id: &ProfileId,
+    code: &SecretHash,
+    (email, profile_id): (&str, &ProfileId),
     trace: &str,
 ) -> Result<()> {
     tx.send(
         "UPDATE sso_sessions
-         SET step = 'issued', email = $1, profile_id = $2, trace = $3, memory_sealed = NULL,
-             updated_at = $4, expires_at = $5
-         WHERE environment_id = $6 AND id = $7",
+         SET step = 'issued', code_hash = $1, email = $2, profile_id = $3, trace = $4,
+             memory_sealed = NULL, updated_at = $5, expires_at = $6
+         WHERE environment_id = $7 AND id = $8",
         &[
+            code.into(),
             email.into(),
             profile_id.into(),
             trace.into(),
@@ -196,6 +197,7 @@ pub(super) async fn to_issued(
 }
 
 /// What the event of an ending tells.
+#[derive(Debug)]
 pub(super) struct Ended {
     pub(super) organization_id: Option<OrganizationId>,
     pub(super) connection_id: Option<ConnectionId>,
@@ -237,16 +239,19 @@ pub(super) async fn end(
         ],
     )
     .await?;
-    stored::one(row.map(|mut row| {
-        Ok(Ended {
-            organization_id: row.next()?,
-            connection_id: row.next()?,
-            ip_address: row.next()?,
-            user_agent: row.next()?,
-            email: row.next()?,
-            origin: origin(&row.next::<String>()?)?,
-        })
-    }))
+    stored::one(row.map(|mut row| ended_from(&mut row)))
+}
+
+/// Reads the next columns: organization, connection, address, user agent, e-mail, origin.
+pub(super) fn ended_from(row: &mut Row) -> Result<Ended> {
+    Ok(Ended {
+        organization_id: row.next()?,
+        connection_id: row.next()?,
+        ip_address: row.next()?,
+        user_agent: row.next()?,
+        email: row.next()?,
+        origin: origin(&row.next::<String>()?)?,
+    })
 }
 
 pub(super) async fn is_under_way(
@@ -398,7 +403,7 @@ fn from_row(mut row: Row, with_trace: bool) -> Result<SsoSession> {
     Ok(session)
 }
 
-fn status(word: &str) -> Result<Status> {
+pub(super) fn status(word: &str) -> Result<Status> {
     Status::parse(word).ok_or_else(|| stored::unknown("the status of an SSO session"))
 }
 
