@@ -76,6 +76,15 @@ impl Incoming {
         Ok(incoming)
     }
 
+    /// Gives it the schema of this program, if it is of an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if a migration fails; nothing of it has happened then.
+    pub fn migrate(&self) -> Result<()> {
+        self.run(async |tx| migrate::all(tx).await)
+    }
+
     /// Runs a unit of work on it.
     ///
     /// # Errors

@@ -168,6 +168,15 @@ async fn noted(tx: &mut Tx) -> Result<Applied> {
         .collect()
 }
 
+/// Applies all that are missing, in the transaction of the caller, which nobody else waits for.
+pub(super) async fn all(tx: &mut Tx) -> Result<()> {
+    let applied = noted(tx).await?;
+    for missing in MIGRATIONS.iter().filter(|it| !applied.contains_key(&it.version)) {
+        apply(tx, missing).await?;
+    }
+    Ok(())
+}
+
 /// The number of the newest migration that was applied, if this program works on what it made.
 pub(super) async fn check_known(tx: &mut Tx) -> Result<i64> {
     let applied = noted(tx).await?;

@@ -1,4 +1,4 @@
-//! What earlier releases kept, and this one does not: it is forgotten when its time is over.
+//! What earlier builds kept, and this one does not: it is forgotten when its time is over.
 
 use crate::base::Result;
 use crate::base::time::Timestamp;

@@ -3,11 +3,14 @@
 //! Each key that has sealed something left a proof: a known value, sealed with it. A service whose
 //! keys do not open every proof does not start. A proof goes when nothing sealed with its key is left.
 
+use super::sso_session;
 use crate::base::{Error, Result};
 use crate::db::Tx;
 use crate::db::transfer::UNFINISHED;
 use crate::seal::{self, Place, Sealer};
 
+/// Longer than anything is good that a login gives: a day, in milliseconds.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// What a proof says, and how their names begin.
 const CHECK: &str = "sealing_key_check";
 
@@ -67,8 +70,12 @@ pub async fn check_keys(tx: &mut Tx, sealer: &Sealer) -> Result<()> {
 ///
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn end_what_was_under_way(tx: &mut Tx) -> Result<()> {
+    let recent = sso_session::first_id(tx.now().plus_ms(-DAY_MS));
+    tx.execute("UPDATE sso_sessions SET token_hash = NULL WHERE id >= $1", &[(&recent).into()])
+        .await?;
     for statement in [
-        "UPDATE sso_sessions SET token_hash = NULL WHERE token_hash IS NOT NULL",
+        "DELETE FROM access_tokens",
+        "DELETE FROM authorization_codes",
         "DELETE FROM administrator_sessions",
         "DELETE FROM administrator_links",
         "DELETE FROM setup_sessions",

@@ -383,8 +383,9 @@ impl Redeeming {
 
     async fn settle(&self, tx: &mut Tx) -> Result<Result<Redeemed, Refusal>> {
         let (session_id, secret) = (&self.code.id, self.code.secret.hash());
-        // Whoever finds that another request came between has to look again, and then it is spent.
-        for _ in 0..2 {
+        // Whoever finds that something came between has to look again. Two things can, each once: the
+        // login ends, and another request spends the code.
+        for _ in 0..3 {
             let Some(code) = sso_session::find_code(tx, session_id, &secret).await? else {
                 return Ok(Err(Refusal::unknown()));
             };
@@ -415,10 +416,8 @@ impl Redeeming {
         tx: &mut Tx,
         code: &AuthorizationCode,
     ) -> Result<Option<Judged<Granted>>> {
-        let mut judged = self.judge(tx, code).await?;
-        if !code.is_awaited {
-            judged = Err("code_expired");
-        }
+        let judged = self.judge(tx, code).await?;
+        let judged = judged.and(if code.is_awaited { Ok(()) } else { Err("code_expired") });
         if let Err(reason) = judged {
             let is_spent = sso_session::spend(tx, code, &self.fingerprint).await?;
             return Ok(is_spent.then_some(Err(reason)));

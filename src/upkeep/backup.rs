@@ -46,7 +46,8 @@ pub fn back_up(config: &Config, to: &Path, clock: &Clock) -> Result<Backup> {
 }
 
 /// Puts a backup in the place of the database, which nobody may be using. The keys have to be here
-/// already: without them nothing is restored. What was under way when it was made is ended.
+/// already: without them nothing is restored. It gets the schema of this program, and what was under way
+/// when it was made is ended.
 ///
 /// # Errors
 ///
@@ -62,6 +63,7 @@ pub fn restore(config: &Config, from: &Path, replace: bool, clock: Clock) -> Res
         let sealer = sealer(config, Some(key_id))?;
         incoming.run(async |tx| installation::check_keys(tx, &sealer).await)?;
     }
+    incoming.migrate()?;
     incoming.run(async |tx| installation::end_what_was_under_way(tx).await)?;
     let before = incoming.install(replace)?;
     Ok(Restored { database: place.to_owned(), key_id, before })

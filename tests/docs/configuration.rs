@@ -9,7 +9,7 @@ use super::{COMMAND, assert_current, cell};
 #[test]
 fn the_reference_of_settings_is_current() {
     let mut text = format!(
-        "<!-- Made from src/config.rs by `{COMMAND}`. -->\n\n\
+        "<!-- Made from src/config/setting.rs by `{COMMAND}`. -->\n\n\
          # Configuration\n\n\
          Every setting can be written in a file, in the environment and as a flag. The last one \
          counts, in this order:\n\n\

@@ -109,6 +109,27 @@ async fn check(setting: &str, name: &str, fixture: &Value) {
     assert_eq!(report["connection_id"], *connection, "{report}");
 }
 
+/// Restores a backup that an earlier program made of it.
+async fn check_backup(name: &str, fixture: &Value) {
+    let folder = Folder::new();
+    let (data, file) = (folder.path().join("data"), folder.path().join("old.db"));
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join(KEY_FILE), fixture["key"].as_str().unwrap()).unwrap();
+    fill(&Location::Sqlite(file.clone()), fixture).await;
+    let backup = folder.path().join("backup.db");
+    let mut command = vestibule(folder.path());
+    command.arg("backup").arg(&backup);
+    command.args(["--database", &format!("sqlite://{}", file.display())]);
+    run(command).await.json();
+    let mut command = vestibule(folder.path());
+    command.arg("restore").arg(&backup).arg("--data").arg(&data);
+    run(command).await.json();
+    let service = Service::existing(folder.path(), &[], fixture["api_key"].as_str().unwrap()).await;
+    let path = "/sso_sessions";
+    let now = ask(&service, path).await;
+    assert_within(&fixture["answers"][path], &now, &format!("{name} restored"));
+}
+
 /// What the API says, whatever address it has.
 async fn ask(service: &Service, path: &str) -> Value {
     let application = &service.application;
@@ -146,6 +167,7 @@ async fn upg_03_databases_of_earlier_programs_are_opened_on_sqlite() {
         let file = folder.path().join("x.db");
         fill(&Location::Sqlite(file.clone()), &fixture).await;
         check(&format!("sqlite://{}", file.display()), &name, &fixture).await;
+        check_backup(&name, &fixture).await;
     }
 }
 

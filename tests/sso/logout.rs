@@ -260,6 +260,37 @@ both_engines! {
         assert_eq!(world.kept().await, 0);
     }
 
+    async fn a_token_that_is_granted_while_its_person_logs_out_is_not_good_afterwards(world: World) {
+        const ROUNDS: usize = 12;
+        let node = world.node(|_| {}).await;
+        let (mut granted, mut refused) = (0, 0);
+        while granted + refused < ROUNDS {
+            let SignedIn { mut browser, profile, .. } = world.signed_in().await;
+            let url = world.logout_url(&profile).await;
+            let code = world.code().await;
+            let form = [
+                ("client_id", world.demo.seeded.client_id.as_str()),
+                ("client_secret", world.demo.seeded.api_key.expose()),
+                ("grant_type", "authorization_code"),
+                ("code", &code),
+            ];
+            let redeem = Request::post_form(&world.url("/sso/token"), &form).via(&node).send();
+            let (answer, away) = tokio::join!(redeem, browser.get(&url));
+            assert_eq!(away.status, 302, "{}", away.text());
+            match answer.json()["access_token"].as_str() {
+                Some(token) => {
+                    granted += 1;
+                    assert!(!world.is_good(token).await, "round {}", granted + refused);
+                }
+                None => {
+                    refused += 1;
+                    assert_eq!(answer.json()["error"], "invalid_grant", "{}", answer.text());
+                }
+            }
+        }
+        println!("{granted} granted, {refused} refused");
+    }
+
     async fn ten_06_lgo_03_a_connection_that_is_switched_off_is_not_spoken_to(world: World) {
         let SignedIn { mut browser, profile, .. } = world.signed_in().await;
         let url = world.logout_url(&profile).await;

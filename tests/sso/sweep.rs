@@ -38,7 +38,7 @@ async fn neglect(world: &World) {
         );
         let params = [ROWS.into(), bytes.into(), then.into()];
         tx.execute(&attempts, &params).await?;
-        // What an earlier release left. A hash is 32 bytes, but nobody looks at these.
+        // What an earlier build left. A hash is 32 bytes, but nobody looks at these.
         let codes = format!(
             "INSERT INTO authorization_codes (code_hash, environment_id, connection_id, profile_id,
                  sso_session_id, redirect_uri, expires_at)

@@ -170,7 +170,8 @@ both_engines! {
                 ("client_secret", api_key),
                 ("code", &code),
             ])),
-            ("profile", get("/sso/profile").bearer(&token)),
+            // An access token looks like the `state`: what cannot be one is not looked for.
+            ("profile", get("/sso/profile").bearer(&state)),
             ("jwks", get(&format!("/sso/jwks/{}", seeded.client_id))),
             ("logout", get(&format!("/sso/logout?token={token}"))),
             ("logout token", post(&idp_logout, &[("logout_token", "a.b.c")])),

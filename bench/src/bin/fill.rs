@@ -71,7 +71,7 @@ enum Sql {
         #[arg(long)]
         users: u64,
     },
-    /// Makes attempts, codes, tokens and events older than they are
+    /// Makes attempts and events older than they are
     Age {
         #[arg(long)]
         database: PathBuf,

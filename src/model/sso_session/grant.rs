@@ -90,7 +90,8 @@ fn code_from(mut row: Row) -> Result<AuthorizationCode> {
 }
 
 /// Spends a code that gives nothing: nobody can redeem it afterwards. `request` is a hash of the request
-/// that came with it. `false`: another request has spent it meanwhile.
+/// that came with it. `false`: another request has spent it meanwhile. Not limited to an environment: it
+/// may have come to the wrong client.
 ///
 /// # Errors
 ///
@@ -141,21 +142,22 @@ pub async fn redeem(
     Ok(true)
 }
 
-/// Revokes the access token of a login (RFC 6749 section 4.1.2); whether there was one that was good.
-/// Not limited to an environment: whoever replays a code, it has leaked.
+/// Revokes the access token of a login (RFC 6749 section 4.1.2), whatever the time is here; whether there
+/// was one that was good. Not limited to an environment: whoever replays a code, it has leaked.
 ///
 /// # Errors
 ///
 /// [`Error::Unavailable`](crate::base::Error::Unavailable) if it could not be stored.
 pub async fn revoke_token(tx: &mut Tx, id: &SsoSessionId) -> Result<bool> {
     let revoked = tx
-        .execute(
-            "UPDATE sso_sessions SET token_hash = NULL
-             WHERE id = $1 AND token_hash IS NOT NULL AND token_expires_at > $2",
-            &[id.into(), tx.now().into()],
+        .fetch_optional(
+            "UPDATE sso_sessions SET token_hash = NULL WHERE id = $1 AND token_hash IS NOT NULL
+             RETURNING token_expires_at",
+            &[id.into()],
         )
         .await?;
-    Ok(revoked == 1)
+    let Some(mut row) = revoked else { return Ok(false) };
+    Ok(row.next::<Timestamp>()? > tx.now())
 }
 
 /// The profile that the access token of a login gives, if it is good now and its connection can still
@@ -193,8 +195,10 @@ pub async fn find_profile(
 pub async fn of_profile(tx: &mut Tx, profile_id: &ProfileId) -> Result<Vec<SsoSessionId>> {
     let since = first_id(tx.now().plus_ms(-REMEMBERED_MS));
     tx.fetch_all(
+        // By the index of profiles, and not by that of environments.
         "SELECT id FROM sso_sessions
-         WHERE profile_id = $1 AND id >= $2 AND environment_id = $3 AND code_hash IS NOT NULL
+         WHERE profile_id = $1 AND id >= $2 AND coalesce(environment_id, '') = $3
+             AND code_hash IS NOT NULL
          ORDER BY id DESC LIMIT $4",
         &[profile_id.into(), (&since).into(), (&tx.environment_id()).into(), MAX_REMEMBERED.into()],
     )
@@ -211,17 +215,18 @@ pub async fn of_profile(tx: &mut Tx, profile_id: &ProfileId) -> Result<Vec<SsoSe
 ///
 /// [`Error::Unavailable`](crate::base::Error::Unavailable) if it could not be stored.
 pub async fn take_back(tx: &mut Tx, id: &SsoSessionId) -> Result<bool> {
-    let revoked = revoke_token(tx, id).await?;
     let waiting = tx
         .fetch_optional(
             "SELECT id FROM sso_sessions
              WHERE environment_id = $1 AND id = $2 AND status = 'in_progress'
-                 AND code_hash IS NOT NULL AND request_hash IS NULL AND expires_at > $3",
-            &[(&tx.environment_id()).into(), id.into(), tx.now().into()],
+                 AND code_hash IS NOT NULL AND request_hash IS NULL",
+            &[(&tx.environment_id()).into(), id.into()],
         )
         .await?;
     if waiting.is_some() {
+        // Waits for a redemption that is about to commit. So the token comes afterwards: then there
+        // is one to revoke, or there will be none.
         super::fail(tx, id, &FailureCode::LoggedOut.into(), (None, None)).await?;
     }
-    Ok(revoked)
+    revoke_token(tx, id).await
 }

@@ -216,6 +216,8 @@ pub(super) async fn end(
     code: Option<FailureCode>,
     (email, trace): (Option<&str>, Option<String>),
 ) -> Result<Option<Ended>> {
+    // What is late by a list must still be so: a code may have been issued meanwhile.
+    let only_late = (to == Status::TimedOut).then(|| tx.now());
     let owner = code.map(owner_word).transpose()?;
     let row = tx.fetch_optional(
         "UPDATE sso_sessions
@@ -225,6 +227,7 @@ pub(super) async fn end(
              failure_owner = $3, memory_sealed = NULL,
              trace = coalesce($4, trace), email = coalesce($5, email), updated_at = $6
          WHERE environment_id = $7 AND id = $8 AND status = 'in_progress'
+             AND expires_at <= coalesce(CAST($10 AS BIGINT), expires_at)
          RETURNING organization_id, connection_id, ip_address, user_agent, email, origin",
         &[
             to.as_str().into(),
@@ -236,6 +239,7 @@ pub(super) async fn end(
             (&tx.environment_id()).into(),
             id.into(),
             Status::TestSuccessful.as_str().into(),
+            only_late.map(Timestamp::as_ms).into(),
         ],
     )
     .await?;
