@@ -353,14 +353,16 @@ both_engines! {
     async fn settings_that_only_together_are_wrong_are_told_as_one(world: World) {
         let client_id = world.demo.credentials.client_id.clone();
         world.demo.tenant.edit_app(&client_id, |app| app.require_pkce = true).unwrap();
-        assert!(world.examine().await.healthy, "PKCE is used");
+        let report = world.examine().await;
+        assert!(report.healthy, "PKCE is used: {report:#?}");
         world.spoil_settings(|it| it.pkce = false).await;
         assert_eq!(complaints(&world.examine().await), [("pkce_required", Developer)]);
         world.spoil_settings(|it| {
             it.pkce = true;
             it.client_authentication = ClientAuthentication::ClientSecretPost;
         }).await;
-        assert!(world.examine().await.healthy, "the secret may go in the body");
+        let report = world.examine().await;
+        assert!(report.healthy, "the secret may go in the body: {report:#?}");
         let custom = world.demo.tenant.discovery_endpoint(Server::Default);
         let issuer = world.demo.tenant.issuer(Server::Default);
         world.spoil_settings(|it| {

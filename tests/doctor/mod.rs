@@ -41,8 +41,7 @@ impl World {
 
     /// An examination by somebody in a hurry.
     async fn examine_with(&self, app: &App, checks: &[Check]) -> Report {
-        let limits =
-            Limits { question: Duration::from_millis(400), total: Duration::from_millis(4000) };
+        let limits = Limits { question: Duration::from_secs(1), total: Duration::from_secs(10) };
         let id = self.demo.seeded.connection_id.to_string();
         let report =
             doctor::run_within(app, &self.caller(), (&id, checks), limits).await.expect("a report");

@@ -12,7 +12,7 @@ use vestibule::db::Location;
 
 use super::logins::{Customer, Login, Redeems, STEPS, SplitMix, Steps, judge};
 use super::service::{REDIRECT_URI, Service};
-use crate::support::{Folder, TestDb, both_engines};
+use crate::support::{Folder, TestDb, both_engines, is_full};
 
 /// How many people sign in at once.
 const LOGINS: usize = 200;
@@ -75,9 +75,7 @@ both_engines! {
 
 /// Kills per engine.
 fn rounds() -> usize {
-    #[expect(clippy::disallowed_methods, reason = "no setting of the program, but of the tests")]
-    let full = std::env::var("VESTIBULE_TEST_FULL").is_ok_and(|value| value == "1");
-    if full { 60 } else { 5 }
+    if is_full() { 60 } else { 5 }
 }
 
 fn check_integrity(path: &std::path::Path) {

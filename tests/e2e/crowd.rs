@@ -13,13 +13,12 @@ use tokio::time::timeout;
 use url::Url;
 use vestibule::telemetry::max_open_files;
 
-use super::failover::is_full;
 use super::process::run;
 use super::service::Service;
 use super::set::{PEOPLE, Set, email, set_up, set_up_for};
 use super::wire::{self, connect};
-use crate::support::Folder;
 use crate::support::http::{Browser, Request};
+use crate::support::{Folder, is_full};
 
 /// How many connections are held open, and how many the service takes.
 const HELD: usize = 2000;

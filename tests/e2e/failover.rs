@@ -15,7 +15,7 @@ use super::logins::{Attempt, Customer, Login, Redeems, Steps, judge};
 use super::process::run;
 use super::service::{Application, REDIRECT_URI, Service};
 use crate::support::http::Request;
-use crate::support::{Folder, skipped};
+use crate::support::{Folder, is_full, skipped};
 
 /// How many people sign in at once, again and again.
 const PEOPLE: usize = 16;
@@ -229,11 +229,4 @@ async fn hold(application: &Application, changes: &Changes, endpoint: &str) {
     // A change that was not answered may have happened; an earlier secret may not come back.
     let is_newer = last.is_none() && !changes.secrets.iter().flatten().any(|it| *it == stored);
     assert!(is_last || is_newer, "the secret that was answered last is gone");
-}
-
-/// Whether the long campaigns are wanted.
-pub fn is_full() -> bool {
-    #[expect(clippy::disallowed_methods, reason = "no setting of the program, but of the tests")]
-    let full = std::env::var("VESTIBULE_TEST_FULL").is_ok_and(|value| value == "1");
-    full
 }

@@ -14,7 +14,7 @@ use super::logins::{Customer, SplitMix};
 use super::process::{Outcome, Process, run, vestibule};
 use super::service::{REDIRECT_URI, Service};
 use crate::support::postgres::{Server, connect};
-use crate::support::{Folder, TestDb, both_engines};
+use crate::support::{Folder, TestDb, both_engines, is_full};
 
 /// How many rows the database has whose migration is interrupted.
 const ROWS: usize = 150_000;
@@ -286,12 +286,6 @@ fn check(file: &Path) {
     let last_of_it =
         one("SELECT count(*) FROM sqlite_master WHERE name = 'sso_sessions_by_origin'");
     assert_eq!((first_of_it, last_of_it), (second, second));
-}
-
-fn is_full() -> bool {
-    #[expect(clippy::disallowed_methods, reason = "no setting of the program, but of the tests")]
-    let full = std::env::var("VESTIBULE_TEST_FULL").is_ok_and(|value| value == "1");
-    full
 }
 
 /// A node that waits for another one's migration waits longer than for any other statement.

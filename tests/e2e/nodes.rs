@@ -17,7 +17,7 @@ use super::logins::{Customer, Login, Redeems, STEPS, SplitMix, Steps, judge};
 use super::migrate::{ADDITIVE, apply};
 use super::service::{Application, REDIRECT_URI};
 use crate::support::http::{Browser, Request};
-use crate::support::{Folder, TestDb};
+use crate::support::{Folder, TestDb, is_full};
 
 /// How many nodes there are.
 const NODES: usize = 3;
@@ -209,7 +209,5 @@ async fn upg_01_nodes_that_are_started_again_one_by_one_under_load_fail_no_login
 
 /// How often a node is killed.
 fn rounds() -> usize {
-    #[expect(clippy::disallowed_methods, reason = "no setting of the program, but of the tests")]
-    let full = std::env::var("VESTIBULE_TEST_FULL").is_ok_and(|value| value == "1");
-    if full { 60 } else { 4 }
+    if is_full() { 60 } else { 4 }
 }

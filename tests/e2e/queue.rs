@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::service::Service;
 use crate::delivery::receiver::Receiver;
-use crate::support::{Folder, TestDb};
+use crate::support::{Folder, TestDb, is_full};
 
 /// How long the next deliveries may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -16,9 +16,7 @@ const MEMORY: u64 = 64 * 1024 * 1024;
 
 /// How many events wait, and after how many deliveries the service is killed each time.
 fn size() -> (i64, usize) {
-    #[expect(clippy::disallowed_methods, reason = "no setting of the program, but of the tests")]
-    let full = std::env::var("VESTIBULE_TEST_FULL").is_ok_and(|value| value == "1");
-    if full { (1_000_000, 20_000) } else { (20_000, 300) }
+    if is_full() { (1_000_000, 20_000) } else { (20_000, 300) }
 }
 
 /// Waits until so many deliveries have come.

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use url::Url;
 use vestibule::sso::answer::percent_encode;
 
-use super::failover::is_full;
 use super::logins::SplitMix;
 use super::metrics::value;
 use super::service::{Application, free_port};
@@ -16,7 +15,7 @@ use super::set::set_up;
 use super::wire::{self, administrator, statuses};
 use crate::support::http::{Browser, Request};
 use crate::support::pages::csrf;
-use crate::support::{Folder, dns, routes};
+use crate::support::{Folder, dns, is_full, routes};
 
 /// Where the generator begins: the same requests come in each run.
 const SEED: u64 = 0x5e57_1b01;

@@ -14,6 +14,13 @@ mod world;
 pub use database::{Fixture, Folder, TestDb};
 pub use world::World;
 
+/// Whether the long campaigns are wanted.
+pub fn is_full() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "no setting of the program, but of the tests")]
+    let full = std::env::var("VESTIBULE_TEST_FULL").is_ok_and(|value| value == "1");
+    full
+}
+
 /// Says that a test does less than it could, past the harness, which keeps to itself what is printed
 /// by tests that pass.
 pub fn skipped(why: &str) {
