@@ -29,6 +29,7 @@ const PUBLISHED: &[&str] = &[
     "1bc1c6806a37825b",
     "320c982cbda4bd3b",
     "a9ce1c038123bb58",
+    "c5acfd130e070841",
     "d2ee4e5db1dd98d2",
     "dfcbf760e8bacd08",
     "fa0823c601e01670",

@@ -28,6 +28,7 @@ use crate::base::{Caller, Error, Result};
 use crate::telemetry::Kind;
 use queue::Queue;
 use settings::Settings;
+use worker::Gathering;
 
 pub(super) use session::Statements;
 pub(super) use settings::shown;
@@ -45,6 +46,7 @@ struct Shared {
     common: Common,
     writes: Arc<Queue>,
     reads: Arc<Queue>,
+    gathering: Gathering,
 }
 
 impl Postgres {
@@ -53,10 +55,11 @@ impl Postgres {
         let settings = Settings::parse(url)?;
         let (writes, reads) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
         let engine = Self { writes: Arc::clone(&writes), reads: Arc::clone(&reads) };
+        let gathering = Gathering::default();
         let (connected, connecting) = oneshot::channel();
         std::thread::Builder::new()
             .name("postgres".to_owned())
-            .spawn(move || run(Shared { settings, common, writes, reads }, connected))
+            .spawn(move || run(Shared { settings, common, writes, reads, gathering }, connected))
             .map_err(Error::internal)?;
         connecting.await.unwrap_or_else(|_| Err(Error::internal("the thread did not start")))?;
         Ok(engine)

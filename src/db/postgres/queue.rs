@@ -83,6 +83,11 @@ impl Queue {
         }
     }
 
+    /// How many units wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Takes up to `max` units, or the one that has to run alone.
     pub(super) fn take(&self, max: usize) -> Vec<Queued> {
         let mut taken = Vec::new();

@@ -1,9 +1,10 @@
 //! Workers: each owns one connection and takes what waits.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 use super::Shared;
@@ -20,7 +21,7 @@ const WRITERS: usize = 4;
 const MAX_WRITES: usize = 16;
 /// How long a connection waits for more units where several came together the last time. One more in a
 /// transaction costs less than one of its own; whoever is alone never waits.
-const GATHER: Duration = Duration::from_millis(3);
+const GATHER: Duration = Duration::from_millis(2);
 /// How many connections read.
 const READERS: usize = 4;
 /// How many reading units a connection works on at once.
@@ -64,17 +65,14 @@ enum Kind {
 }
 
 async fn work(shared: Rc<Shared>, kind: Kind, first: Option<Session>) {
-    let (queue, most) = match kind {
-        Kind::Writer => (&shared.writes, MAX_WRITES),
-        Kind::Reader => (&shared.reads, MAX_READS),
+    let queue = match kind {
+        Kind::Writer => &shared.writes,
+        Kind::Reader => &shared.reads,
     };
     let mut session = first.map(Rc::new);
     let mut wait = BACK_OFF.0;
-    let mut in_company = false;
     while queue.ready().await {
-        if std::mem::take(&mut in_company) {
-            tokio::time::sleep(GATHER).await;
-            // Another worker may have taken them.
+        if matches!(kind, Kind::Writer) && shared.gathering.is_left_to_another().await {
             continue;
         }
         let Some(live) = session.take().filter(|session| !session.is_closed()) else {
@@ -91,10 +89,13 @@ async fn work(shared: Rc<Shared>, kind: Kind, first: Option<Session>) {
             }
             continue;
         };
-        let units = queue.take(most);
-        in_company = matches!(kind, Kind::Writer) && units.len() > 1;
+        let units = match kind {
+            Kind::Writer => shared.gathering.take(queue).await,
+            Kind::Reader => queue.take(MAX_READS),
+        };
         pause(&units).await;
         let again = match kind {
+            _ if units.is_empty() => Vec::new(),
             Kind::Writer => batch::write(&live, &shared.common, units).await,
             Kind::Reader => read(&shared, &live, units).await,
         };
@@ -103,6 +104,39 @@ async fn work(shared: Rc<Shared>, kind: Kind, first: Option<Session>) {
     }
     if let Some(session) = session.and_then(Rc::into_inner) {
         session.close().await;
+    }
+}
+
+/// Waiting for company, by one connection for all: what comes meanwhile is left to that one.
+#[derive(Default)]
+pub(super) struct Gathering {
+    /// Whether several units were taken together the last time.
+    in_company: Cell<bool>,
+    is_on: Cell<bool>,
+    is_over: Notify,
+}
+
+impl Gathering {
+    /// Whether another connection takes what waits now; then that has happened.
+    async fn is_left_to_another(&self) -> bool {
+        let is_on = self.is_on.get();
+        if is_on {
+            self.is_over.notified().await;
+        }
+        is_on
+    }
+
+    /// Takes what waits, and what comes soon.
+    async fn take(&self, queue: &Queue) -> Vec<Queued> {
+        if self.in_company.get() && queue.len() < MAX_WRITES {
+            self.is_on.set(true);
+            tokio::time::sleep(GATHER).await;
+            self.is_on.set(false);
+            self.is_over.notify_waiters();
+        }
+        let units = queue.take(MAX_WRITES);
+        self.in_company.set(units.len() > 1);
+        units
     }
 }
 
