@@ -28,6 +28,7 @@ const TAG_LEN: usize = 16;
 const PUBLISHED: &[&str] = &[
     "1bc1c6806a37825b",
     "320c982cbda4bd3b",
+    "968658aa89343d17",
     "a9ce1c038123bb58",
     "c5acfd130e070841",
     "d2ee4e5db1dd98d2",

@@ -16,6 +16,7 @@ mod settings;
 mod tls;
 mod worker;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ struct Shared {
     writes: Arc<Queue>,
     reads: Arc<Queue>,
     gathering: Gathering,
+    /// How many connections were lost.
+    losses: Cell<u64>,
 }
 
 impl Postgres {
@@ -55,11 +58,13 @@ impl Postgres {
         let settings = Settings::parse(url)?;
         let (writes, reads) = (Arc::new(Queue::default()), Arc::new(Queue::default()));
         let engine = Self { writes: Arc::clone(&writes), reads: Arc::clone(&reads) };
-        let gathering = Gathering::default();
+        let (gathering, losses) = (Gathering::default(), Cell::new(0));
         let (connected, connecting) = oneshot::channel();
         std::thread::Builder::new()
             .name("postgres".to_owned())
-            .spawn(move || run(Shared { settings, common, writes, reads, gathering }, connected))
+            .spawn(move || {
+                run(Shared { settings, common, writes, reads, gathering, losses }, connected)
+            })
             .map_err(Error::internal)?;
         connecting.await.unwrap_or_else(|_| Err(Error::internal("the thread did not start")))?;
         Ok(engine)

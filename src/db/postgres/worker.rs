@@ -70,12 +70,17 @@ async fn work(shared: Rc<Shared>, kind: Kind, first: Option<Session>) {
         Kind::Reader => &shared.reads,
     };
     let mut session = first.map(Rc::new);
+    let mut losses = shared.losses.get();
     let mut wait = BACK_OFF.0;
     while queue.ready().await {
         if matches!(kind, Kind::Writer) && shared.gathering.is_left_to_another().await {
             continue;
         }
-        let Some(live) = session.take().filter(|session| !session.is_closed()) else {
+        // Where one connection was lost, the others lead to the same server, and nobody is to wait for
+        // each of them.
+        let is_good = |it: &Rc<Session>| !it.is_closed() && losses == shared.losses.get();
+        let Some(live) = session.take().filter(is_good) else {
+            losses = shared.losses.get();
             match Session::connect(&shared.settings).await {
                 Ok(connected) => {
                     session = Some(Rc::new(connected));
@@ -100,6 +105,9 @@ async fn work(shared: Rc<Shared>, kind: Kind, first: Option<Session>) {
             Kind::Reader => read(&shared, &live, units).await,
         };
         put_back(queue, again);
+        if live.is_closed() {
+            shared.losses.set(shared.losses.get() + 1);
+        }
         session = Some(live);
     }
     if let Some(session) = session.and_then(Rc::into_inner) {
