@@ -71,8 +71,11 @@ pub async fn check_keys(tx: &mut Tx, sealer: &Sealer) -> Result<()> {
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn end_what_was_under_way(tx: &mut Tx) -> Result<()> {
     let recent = sso_session::first_id(tx.now().plus_ms(-DAY_MS));
-    tx.execute("UPDATE sso_sessions SET token_hash = NULL WHERE id >= $1", &[(&recent).into()])
-        .await?;
+    tx.execute(
+        "UPDATE sso_sessions SET token_hash = NULL WHERE id >= $1 AND token_hash IS NOT NULL",
+        &[(&recent).into()],
+    )
+    .await?;
     for statement in [
         "DELETE FROM access_tokens",
         "DELETE FROM authorization_codes",

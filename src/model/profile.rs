@@ -83,6 +83,11 @@ pub struct SignIn {
 
 const COLUMNS: &str = "id, organization_id, connection_id, connection_type, idp_id, email,
     first_name, last_name, name, roles, groups, custom_attributes, raw_attributes";
+/// [`COLUMNS`] of a table that a join calls `p`, as [`from_row`] reads them.
+pub(super) const JOINED_COLUMNS: &str =
+    "p.id, p.organization_id, p.connection_id, p.connection_type, p.idp_id,
+    p.email, p.first_name, p.last_name, p.name, p.roles, p.groups, p.custom_attributes,
+    p.raw_attributes";
 
 /// The profile of a `sub` at a connection, if that person has signed in before.
 ///

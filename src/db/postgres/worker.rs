@@ -105,7 +105,8 @@ async fn work(shared: Rc<Shared>, kind: Kind, first: Option<Session>) {
             Kind::Reader => read(&shared, &live, units).await,
         };
         put_back(queue, again);
-        if live.is_closed() {
+        // Once for all that were made before.
+        if live.is_closed() && losses == shared.losses.get() {
             shared.losses.set(shared.losses.get() + 1);
         }
         session = Some(live);
@@ -143,7 +144,9 @@ impl Gathering {
             self.is_over.notify_waiters();
         }
         let units = queue.take(MAX_WRITES);
-        self.in_company.set(units.len() > 1);
+        if !units.is_empty() {
+            self.in_company.set(units.len() > 1);
+        }
         units
     }
 }

@@ -11,7 +11,7 @@ use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
 use crate::base::{Result, stored};
 use crate::db::{Row, Tx};
-use crate::model::profile::{self, Profile};
+use crate::model::profile::{self, JOINED_COLUMNS, Profile};
 
 /// How long an access token is good, in seconds (`expires_in`).
 pub const TOKEN_LIFETIME_S: i64 = 600;
@@ -57,19 +57,15 @@ pub async fn find_code(
     id: &SsoSessionId,
     secret: &SecretHash,
 ) -> Result<Option<AuthorizationCode>> {
-    let row = tx
-        .fetch_optional(
-            "SELECT s.id, s.environment_id, s.connection_id, s.redirect_uri, s.code_challenge,
-                 s.expires_at, s.status, s.request_hash, s.token_expires_at,
-                 s.organization_id, s.connection_id, s.ip_address, s.user_agent, s.email, s.origin,
-                 p.id, p.organization_id, p.connection_id, p.connection_type, p.idp_id, p.email,
-                 p.first_name, p.last_name, p.name, p.roles, p.groups, p.custom_attributes,
-                 p.raw_attributes
-             FROM sso_sessions s JOIN profiles p ON p.id = s.profile_id
-             WHERE s.id = $1 AND s.code_hash = $2",
-            &[id.into(), secret.into()],
-        )
-        .await?;
+    let sql = format!(
+        "SELECT s.id, s.environment_id, s.connection_id, s.redirect_uri, s.code_challenge,
+             s.expires_at, s.status, s.request_hash, s.token_expires_at,
+             s.organization_id, s.connection_id, s.ip_address, s.user_agent, s.email, s.origin,
+             {JOINED_COLUMNS}
+         FROM sso_sessions s JOIN profiles p ON p.id = s.profile_id
+         WHERE s.id = $1 AND s.code_hash = $2"
+    );
+    let row = tx.fetch_optional(&sql, &[id.into(), secret.into()]).await?;
     stored::one(row.map(code_from))
 }
 
@@ -171,20 +167,18 @@ pub async fn find_profile(
     id: &SsoSessionId,
     token: &SecretHash,
 ) -> Result<Option<Profile>> {
-    tx.fetch_optional(
-        "SELECT p.id, p.organization_id, p.connection_id, p.connection_type, p.idp_id, p.email,
-             p.first_name, p.last_name, p.name, p.roles, p.groups, p.custom_attributes,
-             p.raw_attributes
+    let sql = format!(
+        "SELECT {JOINED_COLUMNS}
          FROM sso_sessions s
          JOIN profiles p ON p.id = s.profile_id
          JOIN connections c ON c.id = s.connection_id
          WHERE s.id = $1 AND s.token_hash = $2 AND s.token_expires_at > $3
-             AND c.state IN ('active', 'validating')",
-        &[id.into(), token.into(), tx.now().into()],
-    )
-    .await?
-    .map(profile::from_row)
-    .transpose()
+             AND c.state IN ('active', 'validating')"
+    );
+    tx.fetch_optional(&sql, &[id.into(), token.into(), tx.now().into()])
+        .await?
+        .map(profile::from_row)
+        .transpose()
 }
 
 /// The logins of a profile in the last day that gave a code; the newest first.

@@ -244,7 +244,7 @@ pub async fn ask_consent(
 }
 
 /// Issues a code for the attempt, by the hash of its secret: it stands for the profile, and is good
-/// for [`LIFETIME_MS`].
+/// for [`LIFETIME_MS`], the most that RFC 6749 section 4.1.2 recommends.
 ///
 /// # Errors
 ///
