@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
 use vestibule::app::App;
 use vestibule::base::time::Clock;
@@ -40,15 +42,31 @@ const OTHER_FILES: u64 = 128;
 const NEEDS_ATTENTION: u8 = 3;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
-    };
-    match runtime.block_on(execute(cli)) {
-        Ok(code) => code,
-        Err(error) => failed(&error),
+    start(Cli::parse()).unwrap_or_else(|error| failed(&error))
+}
+
+/// Reads the settings, and does what is asked for.
+fn start(cli: Cli) -> Result<ExitCode, Failure> {
+    if let Command::Demo(args) = cli.command {
+        let demo = run_demo(args, &cli.settings);
+        return runtime(1)?.block_on(demo).map(|()| ExitCode::SUCCESS);
     }
+    let sources = Sources::collect(cli.config.as_deref(), &cli.settings.0)?;
+    let config = Config::read(&sources)?;
+    // SQLite's writer is a thread of its own, so it is left a processor. Of two threads beside it on
+    // two processors one mostly looks for work: a login takes more of them, and no more logins are made.
+    let beside = match &config.database {
+        Database::Sqlite(_) => 1,
+        Database::Postgres(_) => 0,
+    };
+    runtime(beside)?.block_on(execute(cli, &sources, config))
+}
+
+/// What answers requests, with a thread for each processor but so many.
+fn runtime(beside: usize) -> std::io::Result<Runtime> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = processors.saturating_sub(beside).max(1);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }
 
 fn failed(error: &Failure) -> ExitCode {
@@ -63,12 +81,7 @@ fn failed(error: &Failure) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
-    if let Command::Demo(args) = cli.command {
-        return run_demo(args, &cli.settings).await.map(|()| ExitCode::SUCCESS);
-    }
-    let sources = Sources::collect(cli.config.as_deref(), &cli.settings.0)?;
-    let mut config = Config::read(&sources)?;
+async fn execute(cli: Cli, sources: &Sources, mut config: Config) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Serve => serve(config).await?,
         Command::Manage(command) => {
@@ -81,7 +94,7 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Upkeep(command) => {
             config.log_level = tracing::Level::WARN;
             start_log(&config);
-            println!("{:#}", maintain((&sources, config), command).await?);
+            println!("{:#}", maintain((sources, config), command).await?);
         }
         Command::Doctor(args) => {
             config.log_level = tracing::Level::WARN;
@@ -117,7 +130,7 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             print!("{}", export(&session, &args).await?);
         }
         Command::Import(command) => println!("{:#}", import(&config, command).await?),
-        Command::Config | Command::Demo(_) => show_settings(&sources, &config),
+        Command::Config | Command::Demo(_) => show_settings(sources, &config),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -45,7 +45,7 @@ pub(super) async fn authenticate(parts: &mut Parts, app: &App) -> Result<Caller,
     source.may_guess(app)?;
     let hash = SecretHash::of(bearer(&parts.headers)?);
     let find = async move |tx: &mut _| api_key::recall_by_hash(tx, &hash).await;
-    let found = app.db.read(&Caller::anonymous(), find).await?;
+    let found = app.db.read_briefly(&Caller::anonymous(), find).await?;
     let Some(key) = found else {
         source.guessed(app);
         return Err(ApiError::unauthorized());

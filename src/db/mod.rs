@@ -125,6 +125,26 @@ impl Db {
         result.inspect_err(count)
     }
 
+    /// As [`Db::read`], for a unit that finds a few rows by their keys and does nothing else: on SQLite
+    /// it runs on the thread of its caller, who would wait longer for another one. Whatever looks
+    /// through rows would make every request of that thread wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`Db::read`].
+    pub async fn read_briefly<T, F>(&self, caller: &Caller, unit: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: AsyncFn(&mut Tx) -> Result<T> + Send + 'static,
+    {
+        let _watch = Watch::begin(Kind::Read);
+        let result = match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.read_briefly(caller, unit),
+            Engine::Postgres(postgres) => postgres.read(caller, unit).await,
+        };
+        result.inspect_err(count)
+    }
+
     /// Runs a unit that reads the configuration over what is in memory, without the database. `None`:
     /// something that it asks for is not there, or it fails.
     ///

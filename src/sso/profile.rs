@@ -15,7 +15,6 @@ use crate::model::sso_session;
 pub async fn read(app: &App, token: &Secret) -> Result<Option<Profile>> {
     let Some(id) = token::login_of(token) else { return Ok(None) };
     let hash = token.hash();
-    app.db
-        .read(&Caller::anonymous(), async move |tx| sso_session::find_profile(tx, &id, &hash).await)
-        .await
+    let find = async move |tx: &mut _| sso_session::find_profile(tx, &id, &hash).await;
+    app.db.read_briefly(&Caller::anonymous(), find).await
 }

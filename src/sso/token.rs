@@ -301,7 +301,7 @@ async fn signed(app: &App, client: &Client, code: &Ticket, random: Secret) -> Re
         let expires_at = expires_at.unwrap_or_else(|| tx.now().plus_ms(TOKEN_LIFETIME_S * 1000));
         Ok(Some((code, expires_at.as_s())))
     };
-    let Some((code, exp)) = app.db.read(&caller, read).await? else {
+    let Some((code, exp)) = app.db.read_briefly(&caller, read).await? else {
         // There is nothing to grant.
         return Ok(Token { text: random, expires_at: None });
     };

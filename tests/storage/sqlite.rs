@@ -1,6 +1,6 @@
 //! What only SQLite does: full disks, locks of other processes, its log.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -41,6 +41,37 @@ async fn sto_02_a_full_disk_refuses_writes_and_goes_on_reading() {
     limit_pages(&db, 1_000_000).await;
     write(&db, "after").await.unwrap();
     assert_eq!(names(&db).await, ["after", "before"]);
+}
+
+#[tokio::test]
+async fn reads_that_take_long_keep_nobody_else_waiting() {
+    const LONG: usize = 8;
+    let test = TestDb::sqlite();
+    let db = test.open(Clock::system()).await;
+    let mut reads = JoinSet::new();
+    let mut go_on = Vec::new();
+    for _ in 0..LONG {
+        let (go, told) = mpsc::channel();
+        let (told, db) = (Mutex::new(told), db.clone());
+        go_on.push(go);
+        reads.spawn(async move {
+            let wait = async move |_: &mut Tx| {
+                Ok(told.lock().unwrap().recv_timeout(Duration::from_secs(20)).is_ok())
+            };
+            db.read(&Caller::anonymous(), wait).await
+        });
+    }
+    write(&db, "kept").await.unwrap();
+    let count = async |tx: &mut Tx| {
+        let sql = "SELECT count(*) FROM installation WHERE name = 'kept'";
+        tx.fetch_one(sql, &[]).await?.next::<i64>()
+    };
+    assert_eq!(db.read_briefly(&Caller::anonymous(), count).await.unwrap(), 1);
+    for go in go_on {
+        go.send(()).unwrap();
+    }
+    let told: Vec<bool> = reads.join_all().await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(told, [true; LONG], "the others had to wait for a long read");
 }
 
 #[tokio::test]

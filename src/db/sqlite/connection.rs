@@ -12,9 +12,10 @@ use super::super::value::{Cell, Param, Row};
 use super::MAX_LOG_BYTES;
 use crate::base::{Error, Result};
 
-/// How much of the database the writer keeps in memory: 8 MiB, as SQLite writes it. What the logins of
-/// the last minutes changed is in there. (The readers' caches are emptied by each commit.)
-const WRITER_CACHE_KIB: i64 = -8 * 1024;
+/// How much of the database the writer keeps in memory: 2 MiB, as SQLite writes it. What the logins of
+/// the last seconds changed is in there, and much more would cost: after a page was split, SQLite goes
+/// through all of it at the commit. (The readers' caches are emptied by each commit.)
+const WRITER_CACHE_KIB: i64 = -2 * 1024;
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 256;
 /// How long a connection waits for another process's lock, such as an online backup's.
