@@ -5,8 +5,8 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=${BENCH_BIN:-$root/target/release}
-work=${BENCH_WORK:-$root/work}
-results=${BENCH_RESULTS:-$root/results}
+work=${BENCH_WORK:-$root/target/work}
+results=${BENCH_RESULTS:-$root/target/results}
 mkdir -p "$work" "$results"
 
 idp_port=${IDP_PORT:-9400}

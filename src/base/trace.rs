@@ -1,5 +1,8 @@
 //! The trace of one login: every step and check, what was expected and what came.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
@@ -39,7 +42,7 @@ pub struct Step {
     /// When, as Unix milliseconds.
     pub at_ms: i64,
     /// Its name, such as `id_token.nonce`; stable, so that it can be searched for.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// How it ended.
     pub outcome: Outcome,
     /// What had to come, where that can be said.
@@ -50,7 +53,7 @@ pub struct Step {
     pub received: Option<String>,
     /// What else helps to understand it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub note: Option<String>,
+    pub note: Option<Cow<'static, str>>,
 }
 
 impl Step {
@@ -60,11 +63,12 @@ impl Step {
     }
 }
 
-/// Collects the steps of one login. Writing to it cannot fail, so it cannot fail a login.
+/// Collects the steps of one login. Writing to it cannot fail, so it cannot fail a login. A clone shares
+/// the steps so far.
 #[derive(Clone, Debug)]
 pub struct Trace {
     clock: Clock,
-    steps: Vec<Step>,
+    steps: Vec<Arc<Step>>,
 }
 
 impl Trace {
@@ -75,18 +79,18 @@ impl Trace {
 
     /// Goes on where an earlier half of the login stopped.
     pub fn resume(clock: Clock, steps: Vec<Step>) -> Self {
-        Self { clock, steps }
+        Self { clock, steps: steps.into_iter().map(Arc::new).collect() }
     }
 
     /// The steps so far, oldest first.
-    pub fn steps(&self) -> &[Step] {
-        &self.steps
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        self.steps.iter().map(|step| &**step)
     }
 
     /// What came at the check of this name, if it was made and held.
     pub fn received(&self, name: &str) -> Option<&str> {
         let held = |step: &&Step| step.name == name && step.outcome == Outcome::Passed;
-        self.steps.iter().rfind(held)?.received.as_deref()
+        self.steps().rfind(held)?.received.as_deref()
     }
 
     /// The moment of the next step.
@@ -95,17 +99,22 @@ impl Trace {
     }
 
     /// A step that was done; `note` says what came of it.
-    pub fn did(&mut self, name: &str, note: impl Into<String>) {
+    pub fn did(&mut self, name: &'static str, note: impl Into<Cow<'static, str>>) {
         self.push(name, Outcome::Passed, None, None, Some(note.into()));
     }
 
     /// A check that held.
-    pub fn passed(&mut self, name: &str, expected: impl Into<String>, received: impl Into<String>) {
+    pub fn passed(
+        &mut self,
+        name: &'static str,
+        expected: impl Into<String>,
+        received: impl Into<String>,
+    ) {
         self.push(name, Outcome::Passed, Some(expected.into()), Some(received.into()), None);
     }
 
     /// Something that does not stop the login but that somebody should look at.
-    pub fn warned(&mut self, name: &str, note: impl Into<String>) {
+    pub fn warned(&mut self, name: &'static str, note: impl Into<Cow<'static, str>>) {
         self.push(name, Outcome::Warning, None, None, Some(note.into()));
     }
 
@@ -117,36 +126,36 @@ impl Trace {
             Outcome::Failed,
             failure.expected.clone(),
             failure.received.clone(),
-            failure.detail.clone(),
+            failure.detail.clone().map(Cow::from),
         );
     }
 
     fn push(
         &mut self,
-        name: &str,
+        name: &'static str,
         outcome: Outcome,
         expected: Option<String>,
         received: Option<String>,
-        note: Option<String>,
+        note: Option<Cow<'static, str>>,
     ) {
         if self.steps.len() < MAX_STEPS || outcome == Outcome::Failed {
-            self.steps.push(Step {
+            self.steps.push(Arc::new(Step {
                 at_ms: self.clock.now().as_ms(),
-                name: name.to_owned(),
+                name: name.into(),
                 outcome,
-                expected: expected.map(cut),
-                received: received.map(cut),
+                expected: expected.map(|text| cut(text.into()).into_owned()),
+                received: received.map(|text| cut(text.into()).into_owned()),
                 note: note.map(cut),
-            });
+            }));
         }
     }
 }
 
 /// Cuts a value that a stranger may have made long, and takes NUL out: PostgreSQL refuses it.
-fn cut(text: String) -> String {
-    let clean = if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text };
+fn cut(text: Cow<'_, str>) -> Cow<'_, str> {
+    let clean = if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text };
     match clean.char_indices().nth(MAX_VALUE) {
-        Some((end, _)) => format!("{}…", &clean[..end]),
+        Some((end, _)) => format!("{}…", &clean[..end]).into(),
         None => clean,
     }
 }

@@ -63,8 +63,7 @@ pub async fn finish(app: &App, back: Return<'_>) -> Result<Finished, Refused> {
     let (state, arrival) = oidc::Arrival::parse(back.query).map_err(Refused::unrecorded)?;
     let ticket = state.as_deref().and_then(Ticket::parse);
     let ticket = ticket.ok_or_else(|| Refused::unrecorded(FailureCode::StateInvalid))?;
-    let attempt = take(app, &ticket, Phase::Departed).await?;
-    let mut trace = Trace::resume(app.clock.clone(), attempt.taken.steps.clone());
+    let (attempt, mut trace) = take(app, &ticket, Phase::Departed).await?;
     let place = memory_place(&attempt.taken.id, &attempt.environment.id);
     let memory = Memory::<upstream::Memory>::open(app, place, &attempt.taken.memory_sealed)?;
     let Some(memory) = memory else {
@@ -105,9 +104,13 @@ fn exit<'a>(failure: &Failure, attempt: &Attempt, target: &'a Target) -> Exit<'a
     }
 }
 
-/// Takes the attempt and commits that before anything is judged: whatever follows, nobody can come
+/// Takes the attempt, with its trace so far, and commits that before anything is judged: whatever follows, nobody can come
 /// with the same ticket again.
-pub(super) async fn take(app: &App, ticket: &Ticket, phase: Phase) -> Result<Attempt, Refused> {
+pub(super) async fn take(
+    app: &App,
+    ticket: &Ticket,
+    phase: Phase,
+) -> Result<(Attempt, Trace), Refused> {
     let (id, secret) = (ticket.id.clone(), ticket.secret.hash());
     let taken = app
         .db
@@ -126,9 +129,10 @@ pub(super) async fn take(app: &App, ticket: &Ticket, phase: Phase) -> Result<Att
             })
         })
         .await?;
-    let attempt = taken.map_err(Refused::unrecorded)?;
+    let mut attempt = taken.map_err(Refused::unrecorded)?;
     request::belongs_to(&attempt.taken.id);
-    Ok(attempt)
+    let trace = Trace::resume(app.clock.clone(), std::mem::take(&mut attempt.taken.steps));
+    Ok((attempt, trace))
 }
 
 /// Ends an attempt whose memory only a newer program knows: it counts as none that began here.

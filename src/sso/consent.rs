@@ -115,15 +115,15 @@ pub async fn answer(
 ) -> Result<Agreed, Refused> {
     let ticket =
         Ticket::parse(ticket).ok_or_else(|| Refused::unrecorded(FailureCode::ConsentInvalid))?;
-    let attempt = take(app, &ticket, Phase::Consent).await.map_err(|mut refused| {
-        // What is our own fault is not called the form's.
-        let code = refused.failure.code;
-        if !matches!(code, FailureCode::Unavailable | FailureCode::Internal) {
-            refused.failure = FailureCode::ConsentInvalid.into();
-        }
-        refused
-    })?;
-    let mut trace = Trace::resume(app.clock.clone(), attempt.taken.steps.clone());
+    let (attempt, mut trace) =
+        take(app, &ticket, Phase::Consent).await.map_err(|mut refused| {
+            // What is our own fault is not called the form's.
+            let code = refused.failure.code;
+            if !matches!(code, FailureCode::Unavailable | FailureCode::Internal) {
+                refused.failure = FailureCode::ConsentInvalid.into();
+            }
+            refused
+        })?;
     let place = memory_place(&attempt.taken.id, &attempt.environment.id);
     let memory = Memory::<Entering>::open(app, place, &attempt.taken.memory_sealed)?;
     let Some(memory) = memory else {

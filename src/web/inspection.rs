@@ -71,7 +71,8 @@ fn what_strangers_wrote_is_shown_and_does_nothing() {
     let mut trace = Trace::new(Clock::system());
     trace.passed("id_token.nonce", PAYLOAD, PAYLOAD);
     trace.failed(&Failure::mismatch(FailureCode::IdpError, PAYLOAD, PAYLOAD));
-    let html = Page { steps: trace.steps(), result: &result, report: &report() }.render().unwrap();
+    let steps: Vec<Step> = trace.steps().cloned().collect();
+    let html = Page { steps: &steps, result: &result, report: &report() }.render().unwrap();
     assert!(!html.contains("<script"), "{html}");
     assert_eq!(html.matches("alert(&#39;x&#39;)").count(), 19, "{html}");
     for text in

@@ -18,7 +18,7 @@ use crate::base::Result;
 const WRITERS: usize = 4;
 /// How many units one commit may carry: on a slow disk, 16 did more than 64, because they leave
 /// some for the other connections. A fast disk was not compared.
-const MAX_WRITES: usize = 16;
+const MAX_WRITES: usize = 32;
 /// How long a connection waits for more units where several came together the last time. One more in a
 /// transaction costs less than one of its own; whoever is alone never waits.
 const GATHER: Duration = Duration::from_millis(2);

@@ -44,16 +44,15 @@ fn is_false(flag: &bool) -> bool {
 /// # Errors
 ///
 /// [`Error::Internal`] if it cannot be written.
-pub(super) fn write(steps: &[Step]) -> Result<String> {
+pub(super) fn write<'a>(steps: impl Iterator<Item = &'a Step>) -> Result<String> {
     let mut before_ms = 0;
     let kept: Vec<Kept<'_>> = steps
-        .iter()
         .map(|step| {
             let as_expected = step.received.is_some() && step.expected == step.received;
             let after_ms = step.at_ms - std::mem::replace(&mut before_ms, step.at_ms);
             Kept {
                 after_ms,
-                name: (&step.name).into(),
+                name: Cow::Borrowed(&step.name),
                 not_passed: Some(step.outcome).filter(|outcome| *outcome != Outcome::Passed),
                 expected: step.expected.as_deref().map(Cow::from),
                 received: step.received.as_deref().filter(|_| !as_expected).map(Cow::from),
@@ -82,7 +81,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Step>> {
         let expected = kept.expected.map(Cow::into_owned);
         Step {
             at_ms,
-            name: kept.name.into_owned(),
+            name: kept.name.into_owned().into(),
             outcome: kept.not_passed.unwrap_or(Outcome::Passed),
             received: if kept.as_expected {
                 expected.clone()
@@ -90,7 +89,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Step>> {
                 kept.received.map(Cow::into_owned)
             },
             expected,
-            note: kept.note.map(Cow::into_owned),
+            note: kept.note.map(|note| note.into_owned().into()),
         }
     };
     Ok(kept.into_iter().map(step).collect())
@@ -103,7 +102,7 @@ mod tests {
     fn steps() -> Vec<Step> {
         let step = |at_ms, outcome, expected: Option<&str>, received: Option<&str>, note| Step {
             at_ms,
-            name: "id_token.\"aud\"".to_owned(),
+            name: "id_token.\"aud\"".into(),
             outcome,
             expected: expected.map(str::to_owned),
             received: received.map(str::to_owned),
@@ -111,7 +110,7 @@ mod tests {
         };
         vec![
             step(1_795_693_447_066, Outcome::Passed, Some("a"), Some("a"), None),
-            step(1_795_693_447_066, Outcome::Warning, Some("a"), None, Some("x\n".to_owned())),
+            step(1_795_693_447_066, Outcome::Warning, Some("a"), None, Some("x\n".into())),
             // A clock may go back.
             step(1_795_693_447_060, Outcome::Failed, Some("a"), Some("b"), None),
             step(1_795_693_449_060, Outcome::Passed, None, Some("b"), None),
@@ -120,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_is_stored_is_read_as_it_was() {
-        let text = write(&steps()).unwrap();
+        let text = write(steps().iter()).unwrap();
         assert_eq!(read(&text).unwrap(), steps());
         assert_eq!(read("[]").unwrap(), []);
     }

@@ -300,15 +300,15 @@ pub async fn log_out(tx: &mut Tx, id: &SsoSessionId, step: (&str, &str)) -> Resu
     let is_news = logged_out_at.is_none();
     steps.push(Step {
         at_ms: tx.now().as_ms(),
-        name: step.0.to_owned(),
+        name: step.0.to_owned().into(),
         outcome: Outcome::Passed,
         expected: None,
         received: None,
-        note: Some(step.1.to_owned()),
+        note: Some(step.1.to_owned().into()),
     });
     // Whoever is logged out of the same login again and again does not make its trace longer.
     if steps.len() <= MAX_STEPS {
-        let trace = kept_trace::write(&steps)?;
+        let trace = kept_trace::write(steps.iter())?;
         table::set_logged_out(tx, id, &trace).await?;
     }
     Ok(is_news)

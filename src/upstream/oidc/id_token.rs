@@ -316,7 +316,7 @@ fn check_subject(claims: &Map<String, Value>, trace: &mut Trace) -> Result<(), F
     });
     match good {
         Some(sub) => {
-            trace.did("id_token.sub", sub);
+            trace.did("id_token.sub", sub.to_owned());
             Ok(())
         }
         None => {

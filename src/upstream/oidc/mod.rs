@@ -102,7 +102,7 @@ pub(super) async fn finish(
     let signed = Signed::parse(&tokens.id_token, algorithm, TokenKind::IdToken)?;
     let mut keys = Keys::get(upstream, settings, &metadata.jwks_uri, algorithm).await?;
     for warning in &keys.set().warnings {
-        trace.warned("jwks.keys", warning.as_str());
+        trace.warned("jwks.keys", warning.clone());
     }
     verify(&signed, &mut keys, trace).await?;
     let expectation = expectation(settings, memory, &tokens);

@@ -64,8 +64,8 @@ fn judge_as(
     let mut trace = Trace::new(Clock::system());
     let now = Timestamp::from_ms(NOW_S * 1000);
     validate(token, keys, expectation, now, &mut trace).map_err(|failure| failure.code)?;
-    let warned = trace.steps().iter().filter(|step| step.outcome == Outcome::Warning);
-    Ok(warned.map(|step| step.name.clone()).collect())
+    let warned = trace.steps().filter(|step| step.outcome == Outcome::Warning);
+    Ok(warned.map(|step| step.name.to_string()).collect())
 }
 
 /// The verdict on a token, RS256 and all else as it should be.

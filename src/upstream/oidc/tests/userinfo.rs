@@ -64,7 +64,7 @@ async fn uin_02_a_userinfo_that_fails_is_judged_by_the_policy() {
                 })
                 .await;
             assert_eq!(result.map(drop), expected, "{status} {policy:?} {email}");
-            let warned = world.trace.steps().iter().any(|step| {
+            let warned = world.trace.steps().any(|step| {
                 step.outcome == Outcome::Warning && step.name.starts_with("userinfo.status")
             });
             let policy_goes_on = expected != Err(UserinfoRefused);
@@ -96,8 +96,8 @@ async fn uin_03_each_side_has_the_last_word_on_its_own() {
     assert_eq!(assertion.profile.email_verified, None);
     assert_eq!(assertion.profile.first_name.as_deref(), Some("A"));
     assert_eq!(assertion.profile.last_name.as_deref(), Some("B"));
-    let steps = world.trace.steps();
-    assert!(steps.iter().any(|step| step.name == "userinfo.claims"), "the conflict is logged");
+    let mut steps = world.trace.steps();
+    assert!(steps.any(|step| step.name == "userinfo.claims"), "the conflict is logged");
 }
 
 #[tokio::test]
