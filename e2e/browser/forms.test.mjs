@@ -50,6 +50,20 @@ for (const script of [true, false]) {
   });
 }
 
+test('what is shown once is in sight, however far down the button was', async (visitor) => {
+  const page = await visitor({ as: 'developer' });
+  await page.goto(url(`/dashboard/${demo.environment_id}/webhooks/new`));
+  await page.getByLabel('Endpoint URL').fill('https://hooks.example.com/vestibule');
+  await page.getByRole('button', { name: 'All events', exact: true }).click();
+  await page.getByRole('button', { name: 'Add endpoint' }).click();
+  const secret = page.getByRole('status').filter({ hasText: 'Its signing secret' });
+  await secret.waitFor();
+  const { y } = await secret.boundingBox();
+  const { height } = page.viewportSize();
+  assert.ok(y >= 0 && y < height, `the secret is at ${y} of ${height}`);
+  await good(page);
+});
+
 test('a lost connection loses nothing that was typed, and says so', async (visitor) => {
   const page = await visitor({ as: 'developer' });
   await page.goto(`${list}/new`);

@@ -66,10 +66,12 @@
     document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
     if (url) history.replaceState(null, "", url);
     enhance(document);
-    const first = document.querySelector("main [aria-invalid=true], main .notice");
+    const first = document.querySelector("main [aria-invalid=true], main .notice, main [role=status]");
     if (first) {
       if (!first.hasAttribute("aria-invalid")) first.tabIndex = -1;
       first.focus();
+    } else {
+      scrollTo(0, 0);
     }
   };
 
