@@ -104,8 +104,8 @@ fn exit<'a>(failure: &Failure, attempt: &Attempt, target: &'a Target) -> Exit<'a
     }
 }
 
-/// Takes the attempt, with its trace so far, and commits that before anything is judged: whatever follows, nobody can come
-/// with the same ticket again.
+/// Takes the attempt, with its trace so far, and commits that before anything is judged: whatever
+/// follows, nobody can come with the same ticket again.
 pub(super) async fn take(
     app: &App,
     ticket: &Ticket,
