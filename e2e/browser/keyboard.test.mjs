@@ -20,7 +20,7 @@ async function app(redirectUri) {
 
 /** Signs in at the tenant's page; the first field has the focus when it opens. */
 async function signIn(page) {
-  await page.getByLabel('Username').waitFor();
+  await page.locator('#username:focus').waitFor();
   await page.keyboard.type(ADA.email);
   await page.keyboard.press('Tab');
   await page.keyboard.type(ADA.password);

@@ -171,11 +171,12 @@
 
   // data-live="5" with an id: that part of the page is fetched anew every so many seconds.
   const refresh = async (part) => {
-    if (document.hidden || part.contains(document.activeElement)) return;
+    const isInUse = () => part.contains(document.activeElement);
+    if (document.hidden || isInUse()) return;
     try {
       const answer = await fetch(location.href, { credentials: "same-origin" });
       const next = answer.ok && !answer.redirected && parse(await answer.text()).getElementById(part.id);
-      if (!next) return;
+      if (!next || isInUse()) return;
       part.replaceChildren(...document.adoptNode(next).childNodes);
       enhance(part);
     } catch {
