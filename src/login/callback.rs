@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
-use super::{consent, pages};
+use super::{consent, idempotency_key, pages};
 use crate::app::App;
 use crate::base::secret::SecretHash;
 use crate::sso::callback::{self, Finished, Return};
@@ -27,11 +27,21 @@ pub(super) async fn callback(
         query: parts.uri.query().unwrap_or_default(),
         cookie: &|id| cookies::get(&app, &parts.headers, &flow_cookie(id)).map(SecretHash::of),
         agreed: &|connection| consent::has_agreed(&app, &parts.headers, &connection.external_key),
+        key: idempotency_key(&parts.headers),
     };
     match callback::finish(&app, back).await {
         Ok(Finished::Answered { location, session_id }) => {
             let mut response = page::redirect(&location);
             cookies::remove(&app, &mut response, &flow_cookie(&session_id));
+            response
+        }
+        Ok(Finished::Departed { location, session_id }) => {
+            let mut response = page::redirect(&location);
+            // The cookie has to last as long as the way there may take.
+            let cookie = flow_cookie(&session_id);
+            if let Some(secret) = cookies::get(&app, &parts.headers, &cookie) {
+                cookies::set(&app, &mut response, &cookie, (secret, COOKIE_S));
+            }
             response
         }
         Ok(Finished::Asked(question)) => {

@@ -13,6 +13,7 @@ mod token;
 
 use axum::Router;
 use axum::routing::{get, post};
+use http::HeaderMap;
 
 use crate::app::App;
 use crate::web::around::around;
@@ -36,6 +37,12 @@ pub fn router(app: App) -> Router {
         .route("/sso/consent", post(consent::answer))
         .merge(for_scripts(&app))
         .with_state(app)
+}
+
+/// By which a repetition of this very request is known; `None`: it is like no other.
+fn idempotency_key(headers: &HeaderMap) -> Option<&str> {
+    let key = headers.get("idempotency-key")?.to_str().ok()?;
+    (1..=255).contains(&key.len()).then_some(key)
 }
 
 /// What scripts of registered origins may call from within a browser.

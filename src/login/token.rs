@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::body::Content;
+use super::idempotency_key;
 use super::params::Params;
 use crate::app::App;
 use crate::base::secret::Secret;
@@ -119,11 +120,7 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<Request, TokenError> {
         code: params.text("code").map(Secret::new),
         code_verifier: params.text("code_verifier").map(Secret::new),
         redirect_uri: params.text("redirect_uri"),
-        idempotency_key: headers
-            .get("idempotency-key")
-            .and_then(|value| value.to_str().ok())
-            .filter(|key| !key.is_empty() && key.len() <= 255)
-            .map(str::to_owned),
+        idempotency_key: idempotency_key(headers).map(str::to_owned),
     };
     // An empty verifier is a wrong one, not an absent one (RFC 7636 section 4.6).
     if params.bytes("code_verifier").is_none() && params.mentions("code_verifier") {

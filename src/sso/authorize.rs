@@ -18,7 +18,7 @@ use crate::model::connection::{self, Connection, ConnectionType};
 use crate::model::sso_session::{self, Browser, Origin, Starter};
 use crate::model::{environment, redirect_uri};
 use crate::telemetry::{metrics, request};
-use crate::upstream::{self, Ask};
+use crate::upstream::{self, Ask, Departure, Wishes};
 
 /// How long the application's `state` may be, in bytes.
 pub const MAX_STATE: usize = 8192;
@@ -288,22 +288,21 @@ async fn depart(
     trace: &mut Trace,
 ) -> Result<Begun, Failure> {
     let connection = judge(app, request, lookup, trace)?;
-    let ask = Ask {
-        login_hint: request.login_hint.clone(),
-        domain_hint: request.domain_hint.clone(),
-        prompt_login: request.prompt.as_deref() == Some("login"),
-        provider_scopes: request.provider_scopes.clone(),
-        provider_query_params: request.provider_query_params.clone(),
-        ..Ask::default()
-    };
     let going = Going {
         session_id: lookup.session_id.clone(),
         target: target.clone(),
         code_challenge: request.code_challenge.clone(),
         browser: request.browser.clone(),
         starter: Starter::default(),
+        wishes: Wishes {
+            login_hint: request.login_hint.clone(),
+            domain_hint: request.domain_hint.clone(),
+            prompt_login: request.prompt.as_deref() == Some("login"),
+            provider_scopes: request.provider_scopes.clone(),
+            provider_query_params: request.provider_query_params.clone(),
+        },
     };
-    send(app, connection, going, ask, trace).await
+    send(app, connection, going, trace).await
 }
 
 /// A login about to leave for the identity provider.
@@ -313,6 +312,7 @@ pub(super) struct Going {
     pub(super) code_challenge: Option<String>,
     pub(super) browser: Browser,
     pub(super) starter: Starter,
+    pub(super) wishes: Wishes,
 }
 
 /// Prepares the departure, and stores the attempt before the browser leaves.
@@ -320,19 +320,15 @@ pub(super) async fn send(
     app: &App,
     connection: &Connection,
     going: Going,
-    mut ask: Ask,
     trace: &mut Trace,
 ) -> Result<Begun, Failure> {
-    let settings = connection.settings.as_ref().ok_or(FailureCode::ConnectionUnlinked)?;
     let ticket = Ticket::new(going.session_id);
     let is_test = going.starter.origin.is_test();
-    ask.state = ticket.text().expose().to_owned();
-    ask.redirect_uri = app.callback_uri(connection);
-    ask.prompt_login |= connection.policy.force_reauthentication;
-    let departure = upstream::begin(&app.upstream, settings, &ask, trace).await?;
+    let departure = ask(app, connection, (&ticket, &going.wishes), trace).await?;
     let memory = Memory {
         app_state: going.target.app_state,
         idp_initiated: going.starter.origin == Origin::IdentityProvider,
+        wishes: going.wishes,
         step: departure.memory,
     };
     let browser_secret = Secret::random("");
@@ -366,6 +362,24 @@ pub(super) async fn send(
         metrics().login_began();
     }
     Ok(Begun { location: departure.url, session_id: ticket.id, browser_secret })
+}
+
+/// Prepares the request to the identity provider.
+pub(super) async fn ask(
+    app: &App,
+    connection: &Connection,
+    (ticket, wishes): (&Ticket, &Wishes),
+    trace: &mut Trace,
+) -> Result<Departure, Failure> {
+    let settings = connection.settings.as_ref().ok_or(FailureCode::ConnectionUnlinked)?;
+    let mut wishes = wishes.clone();
+    wishes.prompt_login |= connection.policy.force_reauthentication;
+    let ask = Ask {
+        state: ticket.text().expose().to_owned(),
+        redirect_uri: app.callback_uri(connection),
+        wishes,
+    };
+    upstream::begin(&app.upstream, settings, &ask, trace).await
 }
 
 /// Whether what a login was judged by a moment ago holds when it begins.

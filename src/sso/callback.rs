@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use super::answer::Target;
-use super::sign_in::{self, Entering};
+use super::sign_in::{self, Entering, NewCode};
 use super::{
-    Exit, Memory, Refused, Ticket, consent, memory_place, refuse, test_sign_in, unchanged,
+    Exit, Memory, Refused, Ticket, again, consent, memory_place, refuse, test_sign_in, unchanged,
 };
 use crate::app::App;
 use crate::base::failure::{Failure, FailureCode};
 use crate::base::id::SsoSessionId;
 use crate::base::secret::{SecretHash, equal};
+use crate::base::time::Timestamp;
 use crate::base::trace::Trace;
 use crate::base::{Caller, Result};
+use crate::db::Tx;
 use crate::model::connection::{self, Connection};
 use crate::model::environment::{self, Environment};
 use crate::model::redirect_uri;
@@ -30,6 +32,8 @@ pub struct Return<'a> {
     pub cookie: &'a (dyn Fn(&SsoSessionId) -> Option<SecretHash> + Sync),
     /// Finds out whether this browser has agreed to the connection before.
     pub agreed: &'a (dyn Fn(&Connection) -> bool + Sync),
+    /// The request's `Idempotency-Key`, which a load balancer gives it that may send it again.
+    pub key: Option<&'a str>,
 }
 
 /// How the second half ended.
@@ -43,6 +47,13 @@ pub enum Finished {
     },
     /// The person is asked whether to continue.
     Asked(consent::Question),
+    /// The browser goes to the identity provider again.
+    Departed {
+        /// Where it goes.
+        location: String,
+        /// The attempt.
+        session_id: SsoSessionId,
+    },
 }
 
 /// An attempt that was taken, with what is needed to judge it.
@@ -54,6 +65,40 @@ pub(super) struct Attempt {
     pub(super) redirect_is_registered: bool,
 }
 
+/// Why an attempt is not ours.
+pub(super) enum NotTaken {
+    /// A request has taken it at this moment, and has not answered yet.
+    InHand(Timestamp),
+    /// For good.
+    Refused(FailureCode),
+}
+
+impl From<NotTaken> for Refused {
+    fn from(why: NotTaken) -> Self {
+        Self::unrecorded(match why {
+            NotTaken::InHand(_) => FailureCode::FlowConsumed,
+            NotTaken::Refused(code) => code,
+        })
+    }
+}
+
+impl Attempt {
+    /// The attempt in hand, and its trace so far, to go on with.
+    pub(super) fn resume(app: &App, mut taken: Self) -> (Self, Trace) {
+        request::belongs_to(&taken.taken.id);
+        let trace = Trace::resume(app.clock.clone(), std::mem::take(&mut taken.taken.steps));
+        (taken, trace)
+    }
+
+    /// Where the application wants its answer.
+    pub(super) fn target<T>(&self, memory: &Memory<T>) -> Target {
+        Target {
+            redirect_uri: self.taken.redirect_uri.clone(),
+            app_state: memory.app_state.clone(),
+        }
+    }
+}
+
 /// Finishes a login.
 ///
 /// # Errors
@@ -63,22 +108,21 @@ pub async fn finish(app: &App, back: Return<'_>) -> Result<Finished, Refused> {
     let (state, arrival) = oidc::Arrival::parse(back.query).map_err(Refused::unrecorded)?;
     let ticket = state.as_deref().and_then(Ticket::parse);
     let ticket = ticket.ok_or_else(|| Refused::unrecorded(FailureCode::StateInvalid))?;
-    let (attempt, mut trace) = take(app, &ticket, Phase::Departed).await?;
-    let place = memory_place(&attempt.taken.id, &attempt.environment.id);
-    let memory = Memory::<upstream::Memory>::open(app, place, &attempt.taken.memory_sealed)?;
-    let Some(memory) = memory else {
+    let (attempt, mut trace) = match take(app, &ticket, Phase::Departed).await? {
+        Ok(taken) => taken,
+        Err(why) => return again::finish(app, &ticket, &back, why).await,
+    };
+    let Some(memory) = open(app, &attempt)? else {
         return Err(of_newer_program(app, &attempt, FailureCode::StateInvalid, trace).await);
     };
-    let target = Target {
-        redirect_uri: attempt.taken.redirect_uri.clone(),
-        app_state: memory.app_state.clone(),
-    };
+    let target = attempt.target(&memory);
     let names = (attempt.environment.id.clone(), attempt.taken.id.clone());
     let cookie = (back.cookie)(&attempt.taken.id);
     let outcome = match judge(app, &attempt, (back.external_key, cookie), &mut trace) {
         Ok(connection) => {
             let arrival = Arrival::Oidc(arrival);
-            let step = Step { memory: &memory, arrival: &arrival, agreed: back.agreed };
+            let code = NewCode::of(app, &ticket, back.key);
+            let step = Step { memory: &memory, arrival: &arrival, agreed: back.agreed, code };
             go_on(app, (&attempt, connection), step, (&target, &mut trace)).await
         }
         Err(failure) => Err(failure),
@@ -92,9 +136,15 @@ pub async fn finish(app: &App, back: Return<'_>) -> Result<Finished, Refused> {
     }
 }
 
+/// What an attempt that was taken remembers; `None` if it is of a newer program.
+pub(super) fn open(app: &App, attempt: &Attempt) -> Result<Option<Memory<upstream::Memory>>> {
+    let place = memory_place(&attempt.taken.id, &attempt.environment.id);
+    Memory::open(app, place, &attempt.taken.memory_sealed)
+}
+
 /// Where a failure may be told: not at a redirect URI that is gone, and not at a page of ours that
 /// another browser began the test from.
-fn exit<'a>(failure: &Failure, attempt: &Attempt, target: &'a Target) -> Exit<'a> {
+pub(super) fn exit<'a>(failure: &Failure, attempt: &Attempt, target: &'a Target) -> Exit<'a> {
     match failure.code {
         FailureCode::RedirectRevoked => Exit::Nowhere,
         FailureCode::BrowserBindingFailed if attempt.taken.origin.is_test() => Exit::Nowhere,
@@ -110,29 +160,31 @@ pub(super) async fn take(
     app: &App,
     ticket: &Ticket,
     phase: Phase,
-) -> Result<(Attempt, Trace), Refused> {
+) -> Result<Result<(Attempt, Trace), NotTaken>> {
     let (id, secret) = (ticket.id.clone(), ticket.secret.hash());
-    let taken = app
-        .db
-        .write(&Caller::anonymous(), async move |tx| {
-            Ok(match sso_session::take(tx, &id, &secret, phase).await? {
-                Take::Taken(taken) => Ok(Attempt {
-                    environment: environment::recall_current(tx).await?,
-                    connection: connection::recall(tx, taken.connection_id.as_str()).await?,
-                    redirect_is_registered: taken.origin.is_test()
-                        || redirect_uri::recall_match(tx, &taken.redirect_uri).await?,
-                    taken: *taken,
-                }),
-                Take::Unknown => Err(FailureCode::StateInvalid),
-                Take::Consumed => Err(FailureCode::FlowConsumed),
-                Take::TimedOut => Err(FailureCode::FlowExpired),
-            })
-        })
-        .await?;
-    let mut attempt = taken.map_err(Refused::unrecorded)?;
-    request::belongs_to(&attempt.taken.id);
-    let trace = Trace::resume(app.clock.clone(), std::mem::take(&mut attempt.taken.steps));
-    Ok((attempt, trace))
+    let unit = async move |tx: &mut _| {
+        let took = sso_session::take(tx, &id, &secret, phase).await?;
+        taken(tx, took).await
+    };
+    let taken = app.db.write(&Caller::anonymous(), unit).await?;
+    Ok(taken.map(|taken| Attempt::resume(app, taken)))
+}
+
+/// What an attempt that was taken is judged by, read in the unit that took it.
+pub(super) async fn taken(tx: &mut Tx, took: Take) -> Result<Result<Attempt, NotTaken>> {
+    Ok(match took {
+        Take::Taken(taken) => Ok(Attempt {
+            environment: environment::recall_current(tx).await?,
+            connection: connection::recall(tx, taken.connection_id.as_str()).await?,
+            redirect_is_registered: taken.origin.is_test()
+                || redirect_uri::recall_match(tx, &taken.redirect_uri).await?,
+            taken: *taken,
+        }),
+        Take::InHand(since) => Err(NotTaken::InHand(since)),
+        Take::Unknown => Err(NotTaken::Refused(FailureCode::StateInvalid)),
+        Take::Consumed => Err(NotTaken::Refused(FailureCode::FlowConsumed)),
+        Take::TimedOut => Err(NotTaken::Refused(FailureCode::FlowExpired)),
+    })
 }
 
 /// Ends an attempt whose memory only a newer program knows: it counts as none that began here.
@@ -193,6 +245,7 @@ struct Step<'a> {
     memory: &'a Memory<upstream::Memory>,
     arrival: &'a Arrival,
     agreed: &'a (dyn Fn(&Connection) -> bool + Sync),
+    code: NewCode,
 }
 
 /// Asks the identity provider, and lets the person in or asks whether to continue.
@@ -226,7 +279,7 @@ async fn go_on(
     if needed && (idp_initiated || !(step.agreed)(connection)) {
         return consent::ask(app, connection, entering, trace).await.map(Finished::Asked);
     }
-    let location = sign_in::enter(app, entering, trace).await?;
+    let location = sign_in::enter(app, entering, step.code, trace).await?;
     Ok(Finished::Answered { location, session_id: attempt.taken.id.clone() })
 }
 

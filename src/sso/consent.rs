@@ -3,7 +3,7 @@
 
 use super::answer::Target;
 use super::callback::{judge, of_newer_program, take};
-use super::sign_in::{self, Entering};
+use super::sign_in::{self, Entering, NewCode};
 use super::{Exit, Memory, Refused, Ticket, failure_of, memory_place, refuse, system};
 use crate::app::App;
 use crate::base::Result;
@@ -14,6 +14,7 @@ use crate::base::trace::Trace;
 use crate::model::connection::Connection;
 use crate::model::environment::SigninConsent;
 use crate::model::sso_session::{self, Phase};
+use crate::upstream::Wishes;
 use crate::upstream::oidc::Kind;
 
 /// What the person is asked.
@@ -79,6 +80,7 @@ pub(super) async fn ask(
     let memory = Memory {
         app_state: entering.target.app_state.clone(),
         idp_initiated: false,
+        wishes: Wishes::default(),
         step: entering.clone(),
     };
     let sealed = memory.seal(app, place).map_err(|error| failure_of(&error))?;
@@ -115,15 +117,9 @@ pub async fn answer(
 ) -> Result<Agreed, Refused> {
     let ticket =
         Ticket::parse(ticket).ok_or_else(|| Refused::unrecorded(FailureCode::ConsentInvalid))?;
-    let (attempt, mut trace) =
-        take(app, &ticket, Phase::Consent).await.map_err(|mut refused| {
-            // What is our own fault is not called the form's.
-            let code = refused.failure.code;
-            if !matches!(code, FailureCode::Unavailable | FailureCode::Internal) {
-                refused.failure = FailureCode::ConsentInvalid.into();
-            }
-            refused
-        })?;
+    let (attempt, mut trace) = take(app, &ticket, Phase::Consent)
+        .await?
+        .map_err(|_| Refused::unrecorded(FailureCode::ConsentInvalid))?;
     let place = memory_place(&attempt.taken.id, &attempt.environment.id);
     let memory = Memory::<Entering>::open(app, place, &attempt.taken.memory_sealed)?;
     let Some(memory) = memory else {
@@ -138,7 +134,8 @@ pub async fn answer(
     let outcome = match judge(app, &attempt, (&external_key, cookie(&names.1)), &mut trace) {
         Ok(_) if agrees => {
             trace.did("consent.given", "the person continues");
-            sign_in::enter(app, memory.step, &mut trace).await
+            let code = NewCode::of(app, &ticket, None);
+            sign_in::enter(app, memory.step, code, &mut trace).await
         }
         Ok(_) => Err(FailureCode::SigninConsentDenied.into()),
         Err(failure) => Err(of_the_form(failure)),

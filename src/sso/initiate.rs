@@ -12,7 +12,7 @@ use crate::base::{Caller, Result};
 use crate::model::connection::{self, Connection};
 use crate::model::redirect_uri;
 use crate::model::sso_session::{self, Browser, Origin, Starter};
-use crate::upstream::{Ask, Settings};
+use crate::upstream::{Settings, Wishes};
 
 /// What the identity provider sends.
 #[derive(Clone, Debug, Default)]
@@ -112,9 +112,9 @@ async fn depart(
         code_challenge: None,
         browser: request.browser.clone(),
         starter: starter(),
+        wishes: Wishes { login_hint: request.login_hint.clone(), ..Wishes::default() },
     };
-    let ask = Ask { login_hint: request.login_hint.clone(), ..Ask::default() };
-    send(app, connection, going, ask, trace).await
+    send(app, connection, going, trace).await
 }
 
 /// WorkOS's answer names the connection and the organization, so that the application can begin the

@@ -1,6 +1,7 @@
 //! The login, from the application's request to the profile: flows of several units of work with
 //! the network between them, but never within one.
 
+mod again;
 pub mod answer;
 pub mod authorize;
 pub mod callback;
@@ -26,6 +27,7 @@ use crate::model::connection::Connection;
 use crate::model::sso_session::{self, Origin};
 use crate::seal::Place;
 use crate::telemetry::{self, LoginEnd, metrics, request, spans};
+use crate::upstream::Wishes;
 
 /// A login that ended with a failure.
 #[derive(Debug)]
@@ -81,6 +83,9 @@ struct Memory<T> {
     /// Whether this login began at the identity provider, and so always asks for consent.
     #[serde(default)]
     idp_initiated: bool,
+    /// What the application wished, should the browser have to leave once more.
+    #[serde(default, skip_serializing_if = "Wishes::is_none")]
+    wishes: Wishes,
     /// What the next step needs.
     step: T,
 }

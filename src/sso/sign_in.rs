@@ -12,7 +12,7 @@ use crate::base::Result;
 use crate::base::email::same_domain;
 use crate::base::failure::{Failure, FailureCode};
 use crate::base::id::{ConnectionId, EnvironmentId, SsoSessionId};
-use crate::base::secret::Secret;
+use crate::base::secret::{Secret, base64url};
 use crate::base::trace::Trace;
 use crate::db::Tx;
 use crate::model::connection::{self, Connection, ConnectionState, EmailDomains, EmailRules};
@@ -67,10 +67,37 @@ pub(super) struct Entering {
     pub(super) assertion: Assertion,
 }
 
+/// A code about to be issued.
+pub(super) struct NewCode {
+    ticket: Ticket,
+    is_repeatable: bool,
+}
+
+impl NewCode {
+    /// For a request that brought this ticket: a new one, or if the request has a key, the one that it gets
+    /// whenever it comes.
+    pub(super) fn of(app: &App, ticket: &Ticket, key: Option<&str>) -> Self {
+        match key.and_then(|key| Self::all(app, ticket, key).into_iter().next()) {
+            Some(ticket) => Self { ticket, is_repeatable: true },
+            None => Self { ticket: Ticket::new(ticket.id.clone()), is_repeatable: false },
+        }
+    }
+
+    /// The codes that a request with a key may have got, under each sealing key; the newest first.
+    pub(super) fn all(app: &App, ticket: &Ticket, key: &str) -> Vec<Ticket> {
+        let text = ticket.text();
+        let parts = [text.expose().as_bytes(), key.as_bytes()];
+        let secrets = app.sealer.authenticate_by_each("code", &parts).into_iter();
+        let secrets = secrets.map(|secret| Secret::new(base64url(&secret)));
+        secrets.map(|secret| Ticket { id: ticket.id.clone(), secret }).collect()
+    }
+}
+
 /// Lets the person in; says where the browser goes with the code.
 pub(super) async fn enter(
     app: &App,
     entering: Entering,
+    code: NewCode,
     trace: &mut Trace,
 ) -> Result<String, Failure> {
     let target = entering.target.clone();
@@ -81,8 +108,8 @@ pub(super) async fn enter(
         .db
         .write(&caller, async move |tx| {
             let mut trace = before.clone();
-            let code = admit(tx, &entering, kept.as_ref(), &mut trace).await?;
-            Ok((code, trace))
+            let admitted = admit(tx, &entering, (&code, kept.as_ref()), &mut trace).await?;
+            Ok((admitted.map(|()| code.ticket.text()), trace))
         })
         .await
         .map_err(|error| failure_of(&error))?;
@@ -195,9 +222,9 @@ impl Bench {
 async fn admit(
     tx: &mut Tx,
     entering: &Entering,
-    kept: Option<&KeptIdToken>,
+    (code, kept): (&NewCode, Option<&KeptIdToken>),
     trace: &mut Trace,
-) -> Result<Result<Secret, Failure>> {
+) -> Result<Result<(), Failure>> {
     let Some(bench) = Bench::read(tx, entering).await? else {
         return Ok(Err(FailureCode::ConnectionUnlinked.into()));
     };
@@ -216,7 +243,7 @@ async fn admit(
     if let Some(token) = kept {
         logout::keep_id_token(tx, &profile.id, token).await?;
     }
-    issue(tx, entering, &profile, trace).await.map(Ok)
+    issue(tx, entering, (code, &profile), trace).await.map(Ok)
 }
 
 /// The unit of a test: reads and judges as [`admit`] does, and keeps what came of it.
@@ -281,9 +308,9 @@ fn test_result(bench: &Bench, assertion: &Assertion, given: Option<&Vec<String>>
 async fn issue(
     tx: &mut Tx,
     entering: &Entering,
-    profile: &Profile,
+    (code, profile): (&NewCode, &Profile),
     trace: &mut Trace,
-) -> Result<Secret> {
+) -> Result<()> {
     if let Some(sid) = &entering.assertion.session_id {
         let login = IdpSession {
             sso_session_id: entering.session_id.clone(),
@@ -292,10 +319,10 @@ async fn issue(
         logout::remember_idp_session(tx, (&entering.connection_id, sid), &login).await?;
     }
     trace.did("code.issued", "the browser goes back to the application");
-    let code = Ticket::new(entering.session_id.clone());
     let person = (&*profile.email, &profile.id);
-    sso_session::issue_code(tx, &code.id, &code.secret.hash(), person, trace).await?;
-    Ok(code.text())
+    let new =
+        sso_session::NewCode { hash: code.ticket.secret.hash(), is_repeatable: code.is_repeatable };
+    sso_session::issue_code(tx, &code.ticket.id, &new, person, trace).await
 }
 
 /// The policies about the e-mail address (WorkOS's domain policy: deny by default).

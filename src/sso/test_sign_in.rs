@@ -16,7 +16,7 @@ use crate::base::id::SsoSessionId;
 use crate::base::trace::Trace;
 use crate::model::connection::{self, Connection};
 use crate::model::sso_session::{self, Browser, Origin, Starter};
-use crate::upstream::Ask;
+use crate::upstream::Wishes;
 
 /// Which page of ours the browser comes back to, and thereby who tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,7 @@ pub async fn begin(
         code_challenge: None,
         browser: browser.clone(),
         starter: starter.clone(),
+        wishes: Wishes::default(),
     };
     match depart(app, &connection, going, &mut trace).await {
         Ok(begun) => Ok(begun),
@@ -146,7 +147,7 @@ async fn depart(
         let detail = "client ID, client secret or discovery endpoint are missing";
         return Err(Failure::with_detail(FailureCode::ConnectionUnlinked, detail));
     }
-    send(app, connection, going, Ask::default(), trace).await
+    send(app, connection, going, trace).await
 }
 
 #[cfg(test)]

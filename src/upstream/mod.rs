@@ -81,23 +81,42 @@ pub enum Memory {
     Oidc(oidc::Memory),
 }
 
-/// What the application asked for.
+/// What the identity provider is asked for.
 #[derive(Clone, Default)]
 pub struct Ask {
     /// The `state` that the identity provider hands back.
     pub state: String,
     /// Where the identity provider sends the browser back to: the connection's own redirect URI.
     pub redirect_uri: String,
+    /// What the application wishes.
+    pub wishes: Wishes,
+}
+
+/// What the application wishes of the identity provider.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wishes {
     /// Who is likely to sign in. Dropped when longer than 512 bytes or with control characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub login_hint: Option<String>,
     /// The domain of who signs in; dropped like `login_hint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub domain_hint: Option<String>,
     /// Whether the person must sign in afresh.
     pub prompt_login: bool,
     /// Scopes besides those of the connection.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub provider_scopes: Vec<String>,
     /// Parameters for the identity provider that the protocol does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub provider_query_params: Vec<(String, String)>,
+}
+
+impl Wishes {
+    /// Whether there are none.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Where to send the browser, and what to remember until it comes back.

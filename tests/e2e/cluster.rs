@@ -85,29 +85,22 @@ impl Cluster {
     }
 }
 
-/// The configuration of docs/operations.md, with times that suit a test.
+/// The configuration that docs/operations.md gives, with addresses and times that suit a test.
 fn configuration(port: u16, nodes: &[Service]) -> String {
-    let mut text = format!(
-        "global
-    maxconn 4000
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 60s
-    timeout server 60s
-    option forwardfor
-    option redispatch 1
-    retries 3
-frontend browsers_and_applications
-    bind 127.0.0.1:{port}
-    http-response set-header {NODE} %s
-    default_backend vestibule
-backend vestibule
-    balance roundrobin
-    option httpchk GET /readyz
-    default-server check inter 200ms fall 1 rise 1
-"
-    );
+    let page = std::fs::read_to_string("docs/operations.md").unwrap();
+    let (_, block) = page.split_once("```haproxy\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let mut text = "global\n    maxconn 4000\n".to_owned();
+    for line in block.lines().filter(|line| !line.trim_start().starts_with("server ")) {
+        let line = match line.trim_start().split(' ').next() {
+            Some("bind") => {
+                &format!("    bind 127.0.0.1:{port}\n    http-response set-header {NODE} %s")
+            }
+            Some("default-server") => "    default-server check inter 200ms fall 1 rise 1",
+            _ => line,
+        };
+        let _ = writeln!(text, "{line}");
+    }
     for (n, node) in nodes.iter().enumerate() {
         let url = &node.application.base_url;
         let (host, port) = (url.host_str().unwrap(), url.port().unwrap());

@@ -54,14 +54,26 @@ impl Customer {
         format!("p{}@{}", n % PEOPLE, self.domain)
     }
 
+    /// Signs in at the tenant, where an answer has to lead; says where that sends the browser. Where a
+    /// node dies that has a login in hand, the browser is sent there more than once.
+    async fn visit(&self, departed: &Answer, email: &str) -> Url {
+        assert_eq!(departed.status, 302, "{departed:?}");
+        let back = self.okta.tenant.sign_in(&departed.location(), email).await;
+        let back = back.unwrap_or_else(|error| panic!("{error} {departed:?}"));
+        Url::parse(&back).unwrap()
+    }
+
     /// A whole login of which every single request must succeed, at the first attempt.
     pub async fn sign_in(&self, application: &Application, email: &str) {
         let mut browser = Browser::default();
-        let departed = browser.get(&application.authorize_url(&self.connection)).await;
-        let back = self.okta.tenant.sign_in(&departed.location(), email).await;
-        let back = back.unwrap_or_else(|error| panic!("{error} {departed:?}"));
-        let arrived = browser.get(&Url::parse(&back).unwrap()).await;
-        let code = arrived.param("code").unwrap_or_else(|| panic!("{arrived:?}"));
+        let mut departed = browser.get(&application.authorize_url(&self.connection)).await;
+        let code = loop {
+            let arrived = browser.get(&self.visit(&departed, email).await).await;
+            match arrived.param("code") {
+                Some(code) => break code,
+                None => departed = arrived,
+            }
+        };
         let token = application.redemption(&code).send().await;
         assert_eq!(token.status, 200, "{token:?}");
         let token = token.json();
@@ -134,23 +146,26 @@ impl Login {
             redemptions: Vec::new(),
         };
         let departure = Request::get(&self.application.authorize_url(&self.customer.connection));
-        let Some(departed) = answered(attempt.browser.try_send(departure).await) else {
+        let Some(mut departed) = answered(attempt.browser.try_send(departure).await) else {
             self.steps.count(STEPS);
             return attempt;
         };
         self.steps.count(1);
-        let back = self.customer.okta.tenant.sign_in(&departed.location(), &self.email).await;
-        let back = back.unwrap_or_else(|error| panic!("{error} {}", departed.text()));
-        let back = Url::parse(&back).unwrap();
-        let Some(arrived) = answered(attempt.browser.try_send(Request::get(&back)).await) else {
-            attempt.unanswered_arrival = Some(back);
-            self.steps.count(STEPS - 1);
-            return attempt;
+        // The tenant is alive: only the death of the service may end a login.
+        let code = loop {
+            let back = self.customer.visit(&departed, &self.email).await;
+            let Some(arrived) = answered(attempt.browser.try_send(Request::get(&back)).await)
+            else {
+                attempt.unanswered_arrival = Some(back);
+                self.steps.count(STEPS - 1);
+                return attempt;
+            };
+            match arrived.param("code") {
+                Some(code) => break code,
+                None => departed = arrived,
+            }
         };
         self.steps.count(1);
-        // The tenant is alive: only the death of the service may end a login.
-        let code = arrived.param("code");
-        let code = code.unwrap_or_else(|| panic!("{} {}", arrived.location(), arrived.text()));
         attempt.code = Some(code.clone());
         let redemption = || redemption(&self.application, &code, self.redeems);
         let redeem = async || answered(redemption().try_send().await);

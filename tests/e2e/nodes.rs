@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use url::Url;
 
+use vestibule::base::Caller;
 use vestibule::base::time::Clock;
 
 use super::cluster::{Cluster, NODE};
@@ -50,6 +51,15 @@ impl Stage {
             customers.push(Customer::set_up(&cluster.application, n).await);
         }
         Self { cluster, customers, db, _folder: folder }
+    }
+
+    /// How many logins were taken over from a node that was gone.
+    async fn taken_over(&self) -> i64 {
+        let node = self.db.open(Clock::system()).await;
+        let sql = "SELECT count(*) FROM sso_sessions WHERE trace LIKE '%callback.taken_over%'";
+        let nobody = Caller::anonymous();
+        let count = node.read(&nobody, async |tx| tx.fetch_one(sql, &[]).await?.next()).await;
+        count.unwrap()
     }
 
     /// One whole login with each of these requests sent to a node of its own: departure, arrival,
@@ -169,22 +179,74 @@ async fn sto_04_a_node_that_is_killed_loses_no_login_that_was_answered() {
     }
 }
 
+/// People who sign in without a pause, and of whom every single request must succeed.
+struct Load {
+    stop: Arc<AtomicBool>,
+    made: Arc<AtomicUsize>,
+    people: JoinSet<()>,
+}
+
+impl Load {
+    fn start(stage: &Stage) -> Self {
+        let (stop, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let mut people = JoinSet::new();
+        for n in 0..4 * TENANTS {
+            let customer = Arc::clone(&stage.customers[n % TENANTS]);
+            let application = stage.cluster.application.clone();
+            let (stop, made) = (Arc::clone(&stop), Arc::clone(&made));
+            people.spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    customer.sign_in(&application, &customer.email(n)).await;
+                    made.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        Self { stop, made, people }
+    }
+
+    fn made(&self) -> usize {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many more logins were made.
+    async fn more(&self, count: usize) {
+        let goal = self.made() + count;
+        while self.made() < goal {
+            assert!(self.people.len() == 4 * TENANTS, "a login failed");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lets everybody finish; how many logins there were.
+    async fn end(self) -> usize {
+        self.stop.store(true, Ordering::Relaxed);
+        self.people.join_all().await;
+        self.made.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn sto_04_a_node_that_is_killed_under_load_fails_no_login() {
+    let mut stage = Stage::set(TENANTS).await;
+    let load = Load::start(&stage);
+    let mut random = SplitMix(SEED);
+    for _ in 0..2 * rounds() {
+        load.more(20 + random.below(20)).await;
+        let victim = random.below(NODES);
+        stage.cluster.nodes[victim].process.kill();
+        load.more(20).await;
+        stage.cluster.nodes[victim].start_again().await;
+        stage.cluster.balanced(NODES).await;
+    }
+    println!("{} logins", load.end().await);
+    let taken_over = stage.taken_over().await;
+    println!("{taken_over} of them were taken over");
+}
+
 #[tokio::test]
 async fn upg_01_nodes_that_are_started_again_one_by_one_under_load_fail_no_login() {
     let mut stage = Stage::set(TENANTS).await;
-    let (stop, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let mut people = JoinSet::new();
-    for n in 0..4 * TENANTS {
-        let customer = Arc::clone(&stage.customers[n % TENANTS]);
-        let application = stage.cluster.application.clone();
-        let (stop, made) = (Arc::clone(&stop), Arc::clone(&made));
-        people.spawn(async move {
-            while !stop.load(Ordering::Relaxed) {
-                customer.sign_in(&application, &customer.email(n)).await;
-                made.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-    }
+    let load = Load::start(&stage);
     for round in 0..2 {
         if round == 1 {
             // As the first node of the next release does, while those of this one serve.
@@ -192,19 +254,17 @@ async fn upg_01_nodes_that_are_started_again_one_by_one_under_load_fail_no_login
             apply(&node, ADDITIVE, 9001, "more").await;
         }
         for n in 0..NODES {
-            let before = made.load(Ordering::Relaxed);
+            let before = load.made();
             let node = &mut stage.cluster.nodes[n];
             assert!(node.process.terminate().await.success());
             node.start_again().await;
             stage.cluster.balanced(NODES).await;
-            let during = made.load(Ordering::Relaxed) - before;
+            let during = load.made() - before;
             println!("round {round}: {during} logins while node {n} was started again");
             assert!(during > 0, "there was no load");
         }
     }
-    stop.store(true, Ordering::Relaxed);
-    people.join_all().await;
-    println!("{} logins", made.load(Ordering::Relaxed));
+    println!("{} logins", load.end().await);
 }
 
 /// How often a node is killed.

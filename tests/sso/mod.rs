@@ -2,6 +2,7 @@
 
 mod expect;
 
+mod again;
 mod authorize;
 mod back_channel;
 mod callback;
@@ -22,6 +23,7 @@ mod replay;
 mod secrets;
 mod session_filters;
 mod sweep;
+
 mod tenants;
 mod test_sign_in;
 mod token;

@@ -1,7 +1,7 @@
 //! An attempt on its way: what it begins with, and what is taken to go on with.
 
 use super::Origin;
-use crate::base::id::{ConnectionId, OrganizationId, SsoSessionId};
+use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId, SsoSessionId};
 use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
 use crate::base::trace::Step;
@@ -97,6 +97,29 @@ pub struct Taken {
     pub created_at: Timestamp,
 }
 
+/// A code to issue.
+#[derive(Debug)]
+pub struct NewCode {
+    /// The hash of its secret.
+    pub hash: SecretHash,
+    /// Whether the request that gets it may come again, and gets it again: then what the login remembers
+    /// is kept until the code is redeemed.
+    pub is_repeatable: bool,
+}
+
+/// An attempt whose code waits to be redeemed, and whose answer can be given again.
+#[derive(Debug)]
+pub struct Unredeemed {
+    /// The environment.
+    pub environment_id: EnvironmentId,
+    /// Where the application wants its answer.
+    pub redirect_uri: String,
+    /// What had to be remembered, sealed.
+    pub memory_sealed: Vec<u8>,
+    /// The hash of the code.
+    pub code_hash: Vec<u8>,
+}
+
 /// What came of trying to take an attempt.
 #[derive(Debug)]
 pub enum Take {
@@ -104,7 +127,9 @@ pub enum Take {
     Taken(Box<Taken>),
     /// There is none with this id and this secret.
     Unknown,
-    /// It was taken before, or has ended.
+    /// A request has taken it at this moment, and has not answered yet.
+    InHand(Timestamp),
+    /// It was taken before and answered, or has ended.
     Consumed,
     /// Nobody came in time, and it was closed.
     TimedOut,

@@ -118,7 +118,7 @@ pub async fn redeem(
     let redeemed = tx
         .execute(
             "UPDATE sso_sessions SET status = 'success', request_hash = $1, token_hash = $2,
-                 token_expires_at = $3, updated_at = $4
+                 token_expires_at = $3, updated_at = $4, memory_sealed = NULL
              WHERE environment_id = $5 AND id = $6 AND request_hash IS NULL
                  AND status = 'in_progress'",
             &[

@@ -13,13 +13,13 @@ use serde::Serialize;
 use crate::base::failure::{Failure, FailureCode, Owner};
 use crate::base::id::{ConnectionId, OrganizationId, ProfileId, SsoSessionId};
 use crate::base::page::{Page, PageRequest};
-use crate::base::secret::SecretHash;
+use crate::base::secret::{SecretHash, equal};
 use crate::base::time::Timestamp;
 use crate::base::trace::{Outcome, Step, Trace};
 use crate::base::{Error, Result};
 use crate::db::Tx;
 
-pub use attempt::{Browser, Phase, Refusal, Start, Starter, Take, Taken};
+pub use attempt::{Browser, NewCode, Phase, Refusal, Start, Starter, Take, Taken, Unredeemed};
 pub use grant::{
     AuthorizationCode, TOKEN_LIFETIME_S, find_code, find_profile, of_profile, redeem, revoke_token,
     spend, take_back,
@@ -224,9 +224,74 @@ pub async fn take(
     }
     Ok(match table::status_by_secret(tx, id, secret).await? {
         None => Take::Unknown,
-        Some(Status::TimedOut) => Take::TimedOut,
+        Some((Status::TimedOut, _)) => Take::TimedOut,
+        Some((_, Some(since))) => Take::InHand(since),
         Some(_) => Take::Consumed,
     })
+}
+
+/// Since when a request has the attempt of this browser in its hands and has not answered yet; `None`: there
+/// is no such attempt, or none has it. Not limited to an environment, as [`take`].
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn in_hand(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    secrets: (&SecretHash, &SecretHash),
+) -> Result<Option<Timestamp>> {
+    table::in_hand(tx, id, secrets).await
+}
+
+/// What a repeated answer needs of an attempt that has one of these codes, and whose code nobody has
+/// redeemed. Not limited to an environment, as [`take`].
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn unredeemed(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    secrets: (&SecretHash, &SecretHash),
+    codes: &[SecretHash],
+) -> Result<Option<Unredeemed>> {
+    let found = table::unredeemed(tx, id, secrets).await?;
+    Ok(found.filter(|it| codes.iter().any(|code| equal(code.as_bytes(), &it.code_hash))))
+}
+
+/// Takes an attempt over from a request that took it at `since` and has not answered: its node may be
+/// gone. Only for the browser that began the login, by the hash of the secret in its cookie. The answer of
+/// the identity provider may have been used: send the browser there again ([`depart_again`]).
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if the database does not answer.
+pub async fn take_over(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    (secret, browser): (&SecretHash, &SecretHash),
+    since: Timestamp,
+) -> Result<Take> {
+    if !table::give_back(tx, id, (secret, browser), since).await? {
+        return Ok(Take::Consumed);
+    }
+    take(tx, id, secret, Phase::Departed).await
+}
+
+/// Sends an attempt to the identity provider once more: a new secret takes it when the browser comes back,
+/// what is remembered is replaced. Whoever had it in hand before can give nothing for it any more.
+///
+/// # Errors
+///
+/// [`Error::Unavailable`] if it could not be stored.
+pub async fn depart_again(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    (secret, memory_sealed): (&SecretHash, &[u8]),
+    trace: &Trace,
+) -> Result<()> {
+    table::to_departed(tx, id, secret, memory_sealed, &trace_text(trace)?).await
 }
 
 /// Hands the attempt to the consent page: a new secret takes it, what is remembered is replaced.
@@ -243,8 +308,8 @@ pub async fn ask_consent(
     table::to_consent(tx, id, secret, memory_sealed, &trace_text(trace)?).await
 }
 
-/// Issues a code for the attempt, by the hash of its secret: it stands for the profile, and is good
-/// for [`LIFETIME_MS`], the most that RFC 6749 section 4.1.2 recommends.
+/// Issues a code for the attempt: it stands for the profile, and is good for [`LIFETIME_MS`], the most
+/// that RFC 6749 section 4.1.2 recommends.
 ///
 /// # Errors
 ///
@@ -252,7 +317,7 @@ pub async fn ask_consent(
 pub async fn issue_code(
     tx: &mut Tx,
     id: &SsoSessionId,
-    code: &SecretHash,
+    code: &NewCode,
     person: (&str, &ProfileId),
     trace: &Trace,
 ) -> Result<()> {

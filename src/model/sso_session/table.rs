@@ -1,6 +1,9 @@
 //! The rows of SSO sessions.
 
-use super::{Filter, Origin, Refusal, SessionError, SsoSession, Start, Status, Taken, kept_trace};
+use super::{
+    Filter, NewCode, Origin, Refusal, SessionError, SsoSession, Start, Status, Taken, Unredeemed,
+    kept_trace,
+};
 use crate::base::failure::FailureCode;
 use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId, ProfileId, SsoSessionId};
 use crate::base::page::{Page, PageRequest};
@@ -130,18 +133,106 @@ fn steps_from(row: &mut Row) -> Result<Vec<Step>> {
     kept_trace::read(&row.next::<String>()?)
 }
 
+/// The status of an attempt, and since when a request has it in its hands that has not answered.
 pub(super) async fn status_by_secret(
     tx: &mut Tx,
     id: &SsoSessionId,
     secret: &SecretHash,
-) -> Result<Option<Status>> {
+) -> Result<Option<(Status, Option<Timestamp>)>> {
     let row = tx
         .fetch_optional(
-            "SELECT status FROM sso_sessions WHERE id = $1 AND state_hash = $2",
+            "SELECT status, CASE WHEN step = 'arrived' THEN updated_at END FROM sso_sessions
+             WHERE id = $1 AND state_hash = $2",
             &[id.into(), secret.into()],
         )
         .await?;
-    stored::one(row.map(|mut row| status(&row.next::<String>()?)))
+    stored::one(row.map(|mut row| {
+        let status = status(&row.next::<String>()?)?;
+        let since: Option<Timestamp> = row.next()?;
+        Ok((status, since.filter(|_| status == Status::InProgress)))
+    }))
+}
+
+pub(super) async fn in_hand(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    (secret, browser): (&SecretHash, &SecretHash),
+) -> Result<Option<Timestamp>> {
+    let row = tx
+        .fetch_optional(
+            "SELECT updated_at FROM sso_sessions
+             WHERE id = $1 AND state_hash = $2 AND browser_hash = $3 AND step = 'arrived'
+                 AND status = 'in_progress'",
+            &[id.into(), secret.into(), browser.into()],
+        )
+        .await?;
+    stored::one(row.map(|mut row| row.next()))
+}
+
+pub(super) async fn unredeemed(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    (secret, browser): (&SecretHash, &SecretHash),
+) -> Result<Option<Unredeemed>> {
+    let row = tx
+        .fetch_optional(
+            "SELECT environment_id, redirect_uri, memory_sealed, code_hash FROM sso_sessions
+             WHERE id = $1 AND state_hash = $2 AND browser_hash = $3 AND step = 'issued'
+                 AND status = 'in_progress' AND request_hash IS NULL
+                 AND memory_sealed IS NOT NULL AND expires_at > $4",
+            &[id.into(), secret.into(), browser.into(), tx.now().into()],
+        )
+        .await?;
+    stored::one(row.map(|mut row| {
+        Ok(Unredeemed {
+            environment_id: row.next()?,
+            redirect_uri: row.next()?,
+            memory_sealed: row.next()?,
+            code_hash: row.next()?,
+        })
+    }))
+}
+
+/// Gives an attempt back that a request took at this moment and has not answered; whether it was so.
+pub(super) async fn give_back(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    (secret, browser): (&SecretHash, &SecretHash),
+    taken_at: Timestamp,
+) -> Result<bool> {
+    let changed = tx
+        .execute(
+            "UPDATE sso_sessions SET step = 'departed'
+             WHERE id = $1 AND state_hash = $2 AND browser_hash = $3 AND step = 'arrived'
+                 AND updated_at = $4 AND status = 'in_progress'",
+            &[id.into(), secret.into(), browser.into(), taken_at.into()],
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+pub(super) async fn to_departed(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    secret: &SecretHash,
+    memory_sealed: &[u8],
+    trace: &str,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE sso_sessions
+         SET step = 'departed', state_hash = $1, memory_sealed = $2, trace = $3, updated_at = $4
+         WHERE environment_id = $5 AND id = $6 AND step = 'arrived' AND status = 'in_progress'",
+        &[
+            secret.into(),
+            memory_sealed.into(),
+            trace.into(),
+            tx.now().into(),
+            (&tx.environment_id()).into(),
+            id.into(),
+        ],
+    )
+    .await
+    .map(drop)
 }
 
 pub(super) async fn to_consent(
@@ -173,20 +264,22 @@ pub(super) async fn to_consent(
 pub(super) async fn to_issued(
     tx: &mut Tx,
     id: &SsoSessionId,
-    code: &SecretHash,
+    code: &NewCode,
     (email, profile_id): (&str, &ProfileId),
     trace: &str,
 ) -> Result<()> {
     tx.send(
         "UPDATE sso_sessions
          SET step = 'issued', code_hash = $1, email = $2, profile_id = $3, trace = $4,
-             memory_sealed = NULL, updated_at = $5, expires_at = $6
-         WHERE environment_id = $7 AND id = $8",
+             memory_sealed = CASE WHEN CAST($5 AS BIGINT) = 1 THEN memory_sealed END,
+             updated_at = $6, expires_at = $7
+         WHERE environment_id = $8 AND id = $9 AND step = 'arrived'",
         &[
-            code.into(),
+            (&code.hash).into(),
             email.into(),
             profile_id.into(),
             trace.into(),
+            code.is_repeatable.into(),
             tx.now().into(),
             tx.now().plus_ms(super::LIFETIME_MS).into(),
             (&tx.environment_id()).into(),

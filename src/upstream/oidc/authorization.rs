@@ -74,11 +74,11 @@ pub(super) fn request(
         code_verifier: settings.pkce.then(|| Secret::random("").expose().to_owned()),
         issuer: settings.issuer.clone(),
         asked_at_ms: trace.now().as_ms(),
-        fresh_login: ask.prompt_login,
+        fresh_login: ask.wishes.prompt_login,
     };
     let scopes = scopes(settings, metadata, ask)?;
     let mut url = metadata.authorization_endpoint.clone();
-    check_extra(&ask.provider_query_params, &url)?;
+    check_extra(&ask.wishes.provider_query_params, &url)?;
     {
         let mut query = url.query_pairs_mut();
         query
@@ -93,7 +93,7 @@ pub(super) fn request(
                 .append_pair("code_challenge", &base64url(&sha256(verifier.as_bytes())))
                 .append_pair("code_challenge_method", "S256");
         }
-        if ask.prompt_login {
+        if ask.wishes.prompt_login {
             // Without max_age the provider need not say when the person signed in, and whether
             // it was asked at all could not be told.
             query.append_pair("prompt", "login").append_pair("max_age", "0");
@@ -101,14 +101,14 @@ pub(super) fn request(
         if !settings.required_acr.is_empty() {
             query.append_pair("acr_values", &settings.required_acr.join(" "));
         }
-        if let Some(hint) = sendable(ask.login_hint.as_deref()) {
+        if let Some(hint) = sendable(ask.wishes.login_hint.as_deref()) {
             query.append_pair("login_hint", hint);
         }
-        if let Some(hint) = sendable(ask.domain_hint.as_deref()) {
+        if let Some(hint) = sendable(ask.wishes.domain_hint.as_deref()) {
             let name = if settings.kind == Kind::GoogleOidc { "hd" } else { "domain_hint" };
             query.append_pair(name, hint);
         }
-        for (name, value) in &ask.provider_query_params {
+        for (name, value) in &ask.wishes.provider_query_params {
             query.append_pair(name, value);
         }
     }
@@ -118,7 +118,7 @@ pub(super) fn request(
 
 /// The scopes to ask for, each once, `openid` first.
 fn scopes(settings: &Settings, metadata: &Metadata, ask: &Ask) -> Result<String, Failure> {
-    if !ask.provider_scopes.iter().all(|scope| is_scope_token(scope)) {
+    if !ask.wishes.provider_scopes.iter().all(|scope| is_scope_token(scope)) {
         return Err(Failure::with_detail(FailureCode::ReservedParam, "provider_scopes"));
     }
     let groups = match settings.groups_scope {
@@ -126,7 +126,7 @@ fn scopes(settings: &Settings, metadata: &Metadata, ask: &Ask) -> Result<String,
         GroupsScope::Never => false,
         GroupsScope::IfSupported => metadata.lists_scope("groups"),
     };
-    let asked = settings.scopes.iter().chain(&ask.provider_scopes).map(String::as_str);
+    let asked = settings.scopes.iter().chain(&ask.wishes.provider_scopes).map(String::as_str);
     let mut scopes = vec!["openid"];
     for scope in asked.chain(groups.then_some("groups")) {
         if !scopes.contains(&scope) {

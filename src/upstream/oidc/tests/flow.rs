@@ -6,7 +6,11 @@ use super::idp::{REDIRECT_URI, World};
 use crate::base::failure::FailureCode;
 use crate::base::secret::{base64url, sha256};
 use crate::upstream::oidc::{Answer, Arrival, GroupsScope, Kind};
-use crate::upstream::{self, Ask};
+use crate::upstream::{self, Ask, Wishes};
+
+fn asking(wishes: Wishes) -> Ask {
+    Ask { wishes, ..World::ask() }
+}
 
 fn parameters(url: &str) -> Vec<(String, String)> {
     url::Url::parse(url).unwrap().query_pairs().into_owned().collect()
@@ -73,14 +77,15 @@ async fn auz_18_hints_are_sent_once_encoded_or_not_at_all() {
         ("", None),
     ] {
         let hint = Some(hint.to_owned());
-        let ask = Ask { login_hint: hint.clone(), domain_hint: hint, ..World::ask() };
+        let ask =
+            asking(Wishes { login_hint: hint.clone(), domain_hint: hint, ..Wishes::default() });
         let sent = parameters(&world.begin(&ask).await.unwrap().url);
         assert_eq!(value(&sent, "login_hint"), sent_as);
         assert_eq!(value(&sent, "domain_hint"), sent_as);
         assert_eq!(value(&sent, "prompt"), None);
     }
     world.settings.kind = Kind::GoogleOidc;
-    let ask = Ask { domain_hint: Some("corp.com".into()), ..World::ask() };
+    let ask = asking(Wishes { domain_hint: Some("corp.com".into()), ..Wishes::default() });
     let sent = parameters(&world.begin(&ask).await.unwrap().url);
     assert_eq!(value(&sent, "hd"), Some("corp.com"));
 }
@@ -112,21 +117,22 @@ async fn auz_19_the_application_cannot_set_parameters_of_the_protocol() {
         "a\r\nb",
     ] {
         let provider_query_params = vec![(name.to_owned(), "evil".to_owned())];
-        let ask = Ask { provider_query_params, ..World::ask() };
+        let ask = asking(Wishes { provider_query_params, ..Wishes::default() });
         assert_eq!(world.begin(&ask).await.unwrap_err(), FailureCode::ReservedParam, "{name}");
     }
     for scope in ["a b", "", "a\"b", "ö", "a&state=x\n"] {
-        let ask = Ask { provider_scopes: vec![scope.to_owned()], ..World::ask() };
+        let ask = asking(Wishes { provider_scopes: vec![scope.to_owned()], ..Wishes::default() });
         assert_eq!(world.begin(&ask).await.unwrap_err(), FailureCode::ReservedParam, "{scope}");
     }
     let pair = |name: &str| (name.to_owned(), "1".to_owned());
-    let ask = Ask { provider_query_params: vec![pair("a"), pair("a")], ..World::ask() };
+    let ask =
+        asking(Wishes { provider_query_params: vec![pair("a"), pair("a")], ..Wishes::default() });
     assert_eq!(world.begin(&ask).await.unwrap_err(), FailureCode::ReservedParam);
-    let ask = Ask {
+    let ask = asking(Wishes {
         provider_query_params: vec![pair("ui_locales"), pair("idp")],
         provider_scopes: vec!["offline_access".into(), "openid".into()],
-        ..World::ask()
-    };
+        ..Wishes::default()
+    });
     let url = world.begin(&ask).await.unwrap().url;
     let sent = parameters(&url);
     assert_eq!(value(&sent, "idp"), Some("1"));

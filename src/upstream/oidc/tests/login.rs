@@ -8,7 +8,7 @@ use crate::base::failure::FailureCode::{self, *};
 use crate::base::secret::Secret;
 use crate::upstream::oidc::algorithm::Algorithm;
 use crate::upstream::oidc::{ClientAuthentication, SigningAlgorithm};
-use crate::upstream::{self, Ask, Groups};
+use crate::upstream::{self, Ask, Groups, Wishes};
 
 async fn world() -> World {
     World::new().await
@@ -81,7 +81,7 @@ async fn idt_01_to_31_a_refused_id_token_never_leads_to_userinfo() {
 #[tokio::test]
 async fn idt_34_a_fresh_login_is_asked_for_and_must_be_proven() {
     let mut world = world().await;
-    let ask = Ask { prompt_login: true, ..World::ask() };
+    let ask = Ask { wishes: Wishes { prompt_login: true, ..Wishes::default() }, ..World::ask() };
     let departure = world.begin(&ask).await.unwrap();
     assert!(departure.url.contains("&prompt=login&max_age=0"), "{}", departure.url);
     let upstream::Memory::Oidc(memory) = departure.memory;
