@@ -63,28 +63,38 @@ impl Step {
     }
 }
 
-/// Collects the steps of one login. Writing to it cannot fail, so it cannot fail a login. A clone shares
-/// the steps so far.
+/// Collects the steps of one login. Writing to it cannot fail, so it cannot fail a login.
 #[derive(Clone, Debug)]
 pub struct Trace {
     clock: Clock,
-    steps: Vec<Arc<Step>>,
+    /// Steps that clones have in common ([`Trace::share`]).
+    shared: Vec<Arc<Vec<Step>>>,
+    /// Those after them.
+    steps: Vec<Step>,
 }
 
 impl Trace {
     /// An empty trace whose steps are stamped by `clock`.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, steps: Vec::new() }
+        Self::resume(clock, Vec::new())
     }
 
     /// Goes on where an earlier half of the login stopped.
     pub fn resume(clock: Clock, steps: Vec<Step>) -> Self {
-        Self { clock, steps: steps.into_iter().map(Arc::new).collect() }
+        Self { clock, shared: Vec::new(), steps }
+    }
+
+    /// A clone that shares the steps so far, and whose clones do.
+    pub fn share(&mut self) -> Self {
+        if !self.steps.is_empty() {
+            self.shared.push(Arc::new(std::mem::take(&mut self.steps)));
+        }
+        self.clone()
     }
 
     /// The steps so far, oldest first.
     pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
-        self.steps.iter().map(|step| &**step)
+        self.shared.iter().flat_map(|steps| steps.iter()).chain(&self.steps)
     }
 
     /// What came at the check of this name, if it was made and held.
@@ -138,15 +148,16 @@ impl Trace {
         received: Option<String>,
         note: Option<Cow<'static, str>>,
     ) {
-        if self.steps.len() < MAX_STEPS || outcome == Outcome::Failed {
-            self.steps.push(Arc::new(Step {
+        let shared: usize = self.shared.iter().map(|steps| steps.len()).sum();
+        if shared + self.steps.len() < MAX_STEPS || outcome == Outcome::Failed {
+            self.steps.push(Step {
                 at_ms: self.clock.now().as_ms(),
                 name: name.into(),
                 outcome,
                 expected: expected.map(|text| cut(text.into()).into_owned()),
                 received: received.map(|text| cut(text.into()).into_owned()),
                 note: note.map(cut),
-            }));
+            });
         }
     }
 }
@@ -154,6 +165,10 @@ impl Trace {
 /// Cuts a value that a stranger may have made long, and takes NUL out: PostgreSQL refuses it.
 fn cut(text: Cow<'_, str>) -> Cow<'_, str> {
     let clean = if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text };
+    // As most are: a character has at least one byte.
+    if clean.len() <= MAX_VALUE {
+        return clean;
+    }
     match clean.char_indices().nth(MAX_VALUE) {
         Some((end, _)) => format!("{}…", &clean[..end]).into(),
         None => clean,

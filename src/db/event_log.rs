@@ -1,8 +1,9 @@
 //! Events, written at the end of their transaction: once for all units that share it.
 //!
 //! An event takes the next position of its environment in the transaction that records it, so that
-//! positions come in the order of commits. All logins of an environment meet there. So the position is
-//! taken last, for all at once, and its row is locked for as short as can be.
+//! positions come in the order of commits, and a moment that is not before that of the event before. All
+//! logins of an environment meet there. So both are taken last, for all at once, and their row is locked
+//! for as short as can be.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -36,29 +37,23 @@ pub struct NewEvent {
 /// gets a moment that is not before that of the event before.
 const BEHIND_MS: i64 = 60 * 1000;
 /// How many events one statement may write: a few fixed numbers, so that the statements are few.
-const ROWS: [usize; 3] = [16, 4, 1];
+const ROWS: [usize; 4] = [16, 6, 2, 1];
 /// How many parameters all rows share, and how many each has.
-const SHARED: usize = 4;
+const SHARED: usize = 2;
 const OWN: usize = 6;
 
-/// The statements, for as many events as [`ROWS`] has them. The moment is that of the event before, if
-/// that is a little later: another node's clock is ahead, and time does not run backwards for whoever
-/// reads them.
-static STATEMENTS: LazyLock<[String; 3]> = LazyLock::new(|| {
+/// The statements, for as many events as [`ROWS`] has them.
+static STATEMENTS: LazyLock<[String; 4]> = LazyLock::new(|| {
     ROWS.map(|rows| {
         let row = |i: usize| {
             let own: Vec<String> =
                 (1..=OWN).map(|n| format!("${}", SHARED + i * OWN + n)).collect();
-            format!(
-                "($1, {}, coalesce((SELECT created_at FROM events WHERE environment_id = $1
-                  AND position = $2 AND created_at > $3 AND created_at <= $4), $3))",
-                own.join(", ")
-            )
+            format!("($1, $2, {})", own.join(", "))
         };
         let values: Vec<String> = (0..rows).map(row).collect();
         format!(
-            "INSERT INTO events (environment_id, position, id, name, organization_id, data, context,
-              created_at) VALUES {}",
+            "INSERT INTO events (environment_id, created_at, position, id, name, organization_id, data,
+              context) VALUES {}",
             values.join(", ")
         )
     })
@@ -80,23 +75,26 @@ async fn write_of(tx: &mut Tx, environment_id: &str, all: &[NewEvent]) -> Result
     let mut events: Vec<&NewEvent> =
         all.iter().filter(|event| event.environment_id.as_str() == environment_id).collect();
     let count = i64::try_from(events.len()).map_err(Error::internal)?;
-    let newest: i64 = tx
-        .fetch_one(
-            "UPDATE environments SET event_position = event_position + $1 WHERE id = $2
-             RETURNING event_position",
-            &[count.into(), environment_id.into()],
-        )
-        .await?
-        .next()?;
-    let before = newest - count;
     let now = events.iter().map(|event| event.created_at).max().unwrap_or_else(|| tx.now());
-    let mut position = before;
+    let mut row = tx
+        .fetch_one(
+            // The moment is that of the event before, if that is a little later: another node's clock is
+            // ahead, and time does not run backwards for whoever reads them.
+            "UPDATE environments SET event_position = event_position + $1,
+                 event_moment = CASE WHEN event_moment > $2 AND event_moment <= $3
+                     THEN event_moment ELSE $2 END
+             WHERE id = $4 RETURNING event_position, event_moment",
+            &[count.into(), now.into(), now.plus_ms(BEHIND_MS).into(), environment_id.into()],
+        )
+        .await?;
+    let newest: i64 = row.next()?;
+    let moment: Timestamp = row.next()?;
+    let mut position = newest - count;
     while !events.is_empty() {
         let i = ROWS.iter().position(|rows| *rows <= events.len()).unwrap_or(ROWS.len() - 1);
         let rest = events.split_off(ROWS[i]);
         let mut params: Vec<Param<'_>> = Vec::with_capacity(SHARED + OWN * events.len());
-        let shared: [Param<'_>; SHARED] =
-            [environment_id.into(), before.into(), now.into(), now.plus_ms(BEHIND_MS).into()];
+        let shared: [Param<'_>; SHARED] = [environment_id.into(), moment.into()];
         params.extend(shared);
         for event in &events {
             position += 1;

@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = &[
         ..both(10, "profile_rows", include_str!("../../migrations/0010_profile_rows.sql"))
     },
     both(11, "grants", include_str!("../../migrations/0011_grants.sql")),
+    both(12, "event_moments", include_str!("../../migrations/0012_event_moments.sql")),
 ];
 
 /// A migration for both engines.

@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::{audit, event, given};
 use crate::base::id::{ConnectionId, OrganizationId, ProfileId};
 use crate::base::{Error, Result};
-use crate::db::{Row, Tx};
+use crate::db::{Param, Row, Tx};
 
 /// A profile, as WorkOS shapes it. Members that may be null are there all the same.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -134,7 +134,7 @@ pub async fn sign_in(tx: &mut Tx, new: SignIn, before: Option<&Profile>) -> Resu
     match before {
         Some(known) if *known == profile => {}
         Some(known) => {
-            store(tx, &profile).await?;
+            update(tx, &profile.id, &profile).await?;
             if known.email != profile.email {
                 let previous = serde_json::json!({ "email": known.email });
                 let organization_id = Some(&profile.organization_id);
@@ -148,8 +148,7 @@ pub async fn sign_in(tx: &mut Tx, new: SignIn, before: Option<&Profile>) -> Resu
                 .await?;
             }
         }
-        // Of two first sign-ins at once, the id of the one that was stored first stays.
-        None => profile.id = store(tx, &profile).await?,
+        None => profile.id = create(tx, &profile).await?,
     }
     Ok(profile)
 }
@@ -201,7 +200,7 @@ pub async fn import(tx: &mut Tx, connection: &Connection, imported: &Imported) -
         custom_attributes: Map::new(),
         raw_attributes: Map::new(),
     };
-    store(tx, &shape(new, imported.id.clone())).await?;
+    create(tx, &shape(new, imported.id.clone())).await?;
     let details = serde_json::json!({ "connection_id": connection.id });
     audit::record(tx, "profile.imported", imported.id.as_str(), details).await
 }
@@ -241,42 +240,107 @@ fn shape(new: SignIn, id: ProfileId) -> Profile {
     }
 }
 
-async fn store(tx: &mut Tx, profile: &Profile) -> Result<ProfileId> {
-    let slugs: Vec<&str> = profile.roles.iter().flatten().map(|role| role.slug.as_str()).collect();
-    let groups = profile.groups.as_ref().map(json).transpose()?;
-    tx.fetch_one(
-        "INSERT INTO profiles
-         (id, environment_id, organization_id, connection_id, connection_type, idp_id, email,
-          first_name, last_name, name, roles, groups, custom_attributes, raw_attributes,
-          created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
-         ON CONFLICT (connection_id, idp_id) DO UPDATE SET
-             email = excluded.email, first_name = excluded.first_name,
-             last_name = excluded.last_name, name = excluded.name, roles = excluded.roles,
-             groups = excluded.groups, custom_attributes = excluded.custom_attributes,
-             raw_attributes = excluded.raw_attributes, updated_at = excluded.updated_at,
-             connection_type = excluded.connection_type
-         RETURNING id",
+/// Stores a profile that was not there a moment ago; returns its id. Of two first sign-ins at once, the id of
+/// the one that was stored first stays.
+async fn create(tx: &mut Tx, profile: &Profile) -> Result<ProfileId> {
+    let columns = Columns::of(profile)?;
+    let [roles, groups, custom, raw] = columns.params();
+    let created = tx
+        .execute(
+            "INSERT INTO profiles
+             (id, environment_id, organization_id, connection_id, connection_type, idp_id, email,
+              first_name, last_name, name, roles, groups, custom_attributes, raw_attributes,
+              created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
+             ON CONFLICT (connection_id, idp_id) DO NOTHING",
+            &[
+                (&profile.id).into(),
+                (&tx.environment_id()).into(),
+                (&profile.organization_id).into(),
+                (&profile.connection_id).into(),
+                (&profile.connection_type).into(),
+                (&profile.idp_id).into(),
+                (&profile.email).into(),
+                profile.first_name.as_deref().into(),
+                profile.last_name.as_deref().into(),
+                profile.name.as_deref().into(),
+                roles,
+                groups,
+                custom,
+                raw,
+                tx.now().into(),
+            ],
+        )
+        .await?;
+    if created == 1 {
+        return Ok(profile.id.clone());
+    }
+    let first: ProfileId = tx
+        .fetch_one(
+            "SELECT id FROM profiles WHERE connection_id = $1 AND idp_id = $2",
+            &[(&profile.connection_id).into(), (&profile.idp_id).into()],
+        )
+        .await?
+        .next()?;
+    update(tx, &first, profile).await?;
+    Ok(first)
+}
+
+/// Brings a profile up to date.
+async fn update(tx: &mut Tx, id: &ProfileId, profile: &Profile) -> Result<()> {
+    let columns = Columns::of(profile)?;
+    let [roles, groups, custom, raw] = columns.params();
+    tx.send(
+        "UPDATE profiles SET email = $1, first_name = $2, last_name = $3, name = $4, roles = $5,
+             groups = $6, custom_attributes = $7, raw_attributes = $8, connection_type = $9,
+             updated_at = $10
+         WHERE id = $11 AND environment_id = $12",
         &[
-            (&profile.id).into(),
-            (&tx.environment_id()).into(),
-            (&profile.organization_id).into(),
-            (&profile.connection_id).into(),
-            (&profile.connection_type).into(),
-            (&profile.idp_id).into(),
             (&profile.email).into(),
             profile.first_name.as_deref().into(),
             profile.last_name.as_deref().into(),
             profile.name.as_deref().into(),
-            (&json(&slugs)?).into(),
-            groups.as_deref().into(),
-            (&json(&profile.custom_attributes)?).into(),
-            (&json(&profile.raw_attributes)?).into(),
+            roles,
+            groups,
+            custom,
+            raw,
+            (&profile.connection_type).into(),
             tx.now().into(),
+            id.into(),
+            (&tx.environment_id()).into(),
         ],
     )
-    .await?
-    .next()
+    .await
+}
+
+/// What is stored as JSON.
+struct Columns {
+    roles: String,
+    groups: Option<String>,
+    custom_attributes: String,
+    raw_attributes: String,
+}
+
+impl Columns {
+    fn of(profile: &Profile) -> Result<Self> {
+        let slugs: Vec<&str> =
+            profile.roles.iter().flatten().map(|role| role.slug.as_str()).collect();
+        Ok(Self {
+            roles: json(&slugs)?,
+            groups: profile.groups.as_ref().map(json).transpose()?,
+            custom_attributes: json(&profile.custom_attributes)?,
+            raw_attributes: json(&profile.raw_attributes)?,
+        })
+    }
+
+    fn params(&self) -> [Param<'_>; 4] {
+        [
+            (&self.roles).into(),
+            self.groups.as_deref().into(),
+            (&self.custom_attributes).into(),
+            (&self.raw_attributes).into(),
+        ]
+    }
 }
 
 fn json(value: &impl Serialize) -> Result<String> {

@@ -172,7 +172,7 @@ async fn depart(
     let memory = Memory { step: departure.memory, ..memory };
     let sealed = memory.seal(app, place).map_err(|error| failure_of(&error))?;
     trace.did("authorize.departed", "the browser leaves for the identity provider");
-    let steps = trace.clone();
+    let steps = trace.share();
     app.db
         .write(&system(&attempt.environment.id), async move |tx| {
             let remembered = (&ticket.secret.hash(), &sealed[..]);

@@ -347,7 +347,7 @@ pub(super) async fn send(
         starter: going.starter,
     };
     trace.did("authorize.departed", "the browser leaves for the identity provider");
-    let steps = trace.clone();
+    let steps = trace.share();
     app.db
         .write(&system(&connection.environment_id), async move |tx| {
             if let Err(failure) = still_as_judged(tx, &start).await? {

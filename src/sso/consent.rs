@@ -85,7 +85,7 @@ pub(super) async fn ask(
     };
     let sealed = memory.seal(app, place).map_err(|error| failure_of(&error))?;
     trace.did("consent.asked", "the person is asked whether to continue");
-    let (trace, secret) = (trace.clone(), ticket.secret.hash());
+    let (trace, secret) = (trace.share(), ticket.secret.hash());
     app.db
         .write(&system(&environment_id), async move |tx| {
             sso_session::ask_consent(tx, &ticket.id, (&secret, &sealed), &trace).await

@@ -102,7 +102,7 @@ pub(super) async fn enter(
 ) -> Result<String, Failure> {
     let target = entering.target.clone();
     let caller = system(&entering.environment_id);
-    let before = trace.clone();
+    let before = trace.share();
     let kept = keep(app, &entering).map_err(|error| failure_of(&error))?;
     let (code, after) = app
         .db
@@ -131,7 +131,7 @@ pub(super) async fn rehearse(
     trace: &mut Trace,
 ) -> Result<(), Failure> {
     let caller = system(&entering.environment_id);
-    let before = trace.clone();
+    let before = trace.share();
     let (outcome, after) = app
         .db
         .write(&caller, async move |tx| {

@@ -87,7 +87,8 @@ impl Cluster {
 
 /// The configuration that docs/operations.md gives, with addresses and times that suit a test.
 fn configuration(port: u16, nodes: &[Service]) -> String {
-    let page = std::fs::read_to_string("docs/operations.md").unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
+        .unwrap();
     let (_, block) = page.split_once("```haproxy\n").unwrap();
     let (block, _) = block.split_once("```").unwrap();
     let mut text = "global\n    maxconn 4000\n".to_owned();

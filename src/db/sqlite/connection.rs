@@ -146,16 +146,18 @@ impl Connection {
     }
 
     fn prepare(&mut self, sql: &str) -> Result<rusqlite::CachedStatement<'_>> {
-        if !self.rewritten.contains_key(sql) {
-            if self.rewritten.len() >= 4 * STATEMENTS {
-                self.rewritten.clear();
-            }
-            // `$1` would be a name to SQLite, numbered by where it stands first. No statement of
-            // ours has a dollar sign elsewhere.
-            self.rewritten.insert(sql.into(), sql.replace('$', "?").into());
+        if let Some(rewritten) = self.rewritten.get(sql) {
+            return self.sqlite.prepare_cached(rewritten).map_err(error);
         }
-        let rewritten = self.rewritten.get(sql).map_or(sql, |text| &**text);
-        self.sqlite.prepare_cached(rewritten).map_err(error)
+        if self.rewritten.len() >= 4 * STATEMENTS {
+            self.rewritten.clear();
+        }
+        // `$1` would be a name to SQLite, numbered by where it stands first. No statement of ours has
+        // a dollar sign elsewhere.
+        let rewritten: Box<str> = sql.replace('$', "?").into();
+        let statement = self.sqlite.prepare_cached(&rewritten).map_err(error);
+        self.rewritten.insert(sql.into(), rewritten);
+        statement
     }
 }
 
