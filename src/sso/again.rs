@@ -19,8 +19,9 @@ use crate::base::secret::{SecretHash, equal};
 use crate::base::time::Timestamp;
 use crate::base::trace::Trace;
 use crate::base::{Caller, Result};
+use crate::db::Tx;
 use crate::model::connection::Connection;
-use crate::model::sso_session;
+use crate::model::{redirect_uri, sso_session};
 use crate::telemetry::request;
 use crate::upstream;
 
@@ -37,25 +38,29 @@ const TIMES: usize = 3;
 ///
 /// # Errors
 ///
-/// [`Refused`]; what could not be taken stays as it is.
+/// [`Refused`]; a login that this browser has not in hand stays as it is.
 pub(super) async fn finish(
     app: &App,
     ticket: &Ticket,
     back: &Return<'_>,
     why: NotTaken,
 ) -> Result<Finished, Refused> {
+    let since = match why {
+        NotTaken::InHand(since) => Some(since),
+        NotTaken::Refused(FailureCode::FlowConsumed) => None,
+        NotTaken::Refused(_) => return Err(why.into()),
+    };
+    let browser = (back.cookie)(&ticket.id).ok_or_else(consumed)?;
     let session_id = ticket.id.clone();
-    match (why, back.key) {
-        (NotTaken::InHand(since), _) => {
-            let location = take_over(app, ticket, back, since).await?;
-            Ok(Finished::Departed { location, session_id })
-        }
-        (NotTaken::Refused(FailureCode::FlowConsumed), Some(key)) => {
-            let location = repeat(app, ticket, back, key).await?;
-            Ok(Finished::Answered { location, session_id })
-        }
-        (why, _) => Err(why.into()),
+    if let Some(since) = since
+        && let Some(location) = take_over(app, ticket, (back, browser), since).await?
+    {
+        return Ok(Finished::Departed { location, session_id });
     }
+    // Who had it in hand has answered, or died before it could tell.
+    let key = back.key.ok_or_else(consumed)?;
+    let location = repeat(app, ticket, browser, key).await?;
+    Ok(Finished::Answered { location, session_id })
 }
 
 fn consumed() -> Refused {
@@ -66,52 +71,58 @@ fn consumed() -> Refused {
 async fn repeat(
     app: &App,
     ticket: &Ticket,
-    back: &Return<'_>,
+    browser: SecretHash,
     key: &str,
 ) -> Result<String, Refused> {
-    let browser = (back.cookie)(&ticket.id).ok_or_else(consumed)?;
     let codes = NewCode::all(app, ticket, key);
     let hashes: Vec<SecretHash> = codes.iter().map(|code| code.secret.hash()).collect();
     let (id, secret) = (ticket.id.clone(), ticket.secret.hash());
-    let find = async move |tx: &mut _| {
-        sso_session::unredeemed(tx, &id, (&secret, &browser), &hashes).await
+    let find = async move |tx: &mut Tx| {
+        let found = sso_session::unredeemed(tx, &id, (&secret, &browser), &hashes).await?;
+        let Some(found) = found else { return Ok(None) };
+        tx.enter(&found.environment_id);
+        let is_registered = redirect_uri::recall_match(tx, &found.redirect_uri).await?;
+        Ok(Some(found).filter(|_| is_registered))
     };
     let found = app.db.read(&Caller::anonymous(), find).await?.ok_or_else(consumed)?;
     let place = memory_place(&ticket.id, &found.environment_id);
     let memory = Memory::<upstream::Memory>::open(app, place, &found.memory_sealed)?;
     let app_state = memory.ok_or_else(consumed)?.app_state;
-    let code =
-        codes.into_iter().find(|code| equal(code.secret.hash().as_bytes(), &found.code_hash));
-    let code = code.ok_or_else(consumed)?.text();
+    let fits = |code: &Ticket| equal(code.secret.hash().as_bytes(), &found.code_hash);
+    let code = codes.into_iter().find(fits).ok_or_else(consumed)?.text();
     request::belongs_to(&ticket.id);
     Ok(Target { redirect_uri: found.redirect_uri, app_state }.code(&code))
 }
 
-/// Takes over a login that a request took at `since`, if that does not answer; says where the browser goes.
+/// Takes over a login that a request of this browser took at `since`, if that does not answer; says where the
+/// browser goes. `None`: it has answered meanwhile.
 async fn take_over(
     app: &App,
     ticket: &Ticket,
-    back: &Return<'_>,
+    (back, browser): (&Return<'_>, SecretHash),
     since: Timestamp,
-) -> Result<String, Refused> {
-    let browser = (back.cookie)(&ticket.id).ok_or_else(consumed)?;
+) -> Result<Option<String>, Refused> {
     if !is_given_up(app, ticket, browser, since).await? {
-        return Err(consumed());
+        return Ok(None);
     }
-    let (attempt, mut trace) = take(app, ticket, browser, since).await?;
+    let Some((attempt, mut trace)) = take(app, ticket, browser, since).await? else {
+        return Ok(None);
+    };
     let Some(memory) = open(app, &attempt)? else {
         return Err(of_newer_program(app, &attempt, FailureCode::StateInvalid, trace).await);
     };
     let target = attempt.target(&memory);
+    let times = trace.steps().filter(|step| step.name == STEP).count();
     let outcome = match judge(app, &attempt, (back.external_key, Some(browser)), &mut trace) {
+        Ok(_) if times > TIMES => Err(FailureCode::FlowConsumed.into()),
         Ok(connection) => depart(app, (&attempt, connection), memory, &mut trace).await,
         Err(failure) => Err(failure),
     };
     match outcome {
-        Ok(location) => Ok(location),
+        Ok(location) => Ok(Some(location)),
         Err(failure) => {
             let exit = exit(&failure, &attempt, &target);
-            let names = (&attempt.environment.id, &ticket.id);
+            let names = (&attempt.environment.id, attempt.taken.hold());
             Err(refuse(app, names, failure, trace, exit).await)
         }
     }
@@ -136,20 +147,30 @@ async fn is_given_up(
     Ok(true)
 }
 
+/// Takes it, and says so in its trace before anything else is done: it may be what nodes die of.
 async fn take(
     app: &App,
     ticket: &Ticket,
     browser: SecretHash,
     since: Timestamp,
-) -> Result<(Attempt, Trace), Refused> {
-    let (id, secret) = (ticket.id.clone(), ticket.secret.hash());
-    let unit = async move |tx: &mut _| {
+) -> Result<Option<(Attempt, Trace)>> {
+    let (id, secret, clock) = (ticket.id.clone(), ticket.secret.hash(), app.clock.clone());
+    let unit = async move |tx: &mut Tx| {
         let took = sso_session::take_over(tx, &id, (&secret, &browser), since).await?;
-        taken(tx, took).await
+        let Ok(mut attempt) = taken(tx, took).await? else { return Ok(None) };
+        let mut trace = Trace::resume(clock.clone(), std::mem::take(&mut attempt.taken.steps));
+        trace.did(
+            STEP,
+            "who had the login in hand did not answer: the identity provider is asked again",
+        );
+        sso_session::keep_trace(tx, &attempt.taken.hold(), &trace).await?;
+        Ok(Some((attempt, trace)))
     };
     let taken = app.db.write(&Caller::anonymous(), unit).await?;
-    let taken = taken.map_err(|_| FailureCode::FlowConsumed);
-    Ok(Attempt::resume(app, taken.map_err(Refused::unrecorded)?))
+    if taken.is_some() {
+        request::belongs_to(&ticket.id);
+    }
+    Ok(taken)
 }
 
 /// Sends the browser to the identity provider again, with a new secret.
@@ -159,24 +180,17 @@ async fn depart(
     memory: Memory<upstream::Memory>,
     trace: &mut Trace,
 ) -> Result<String, Failure> {
-    if trace.steps().filter(|step| step.name == STEP).count() >= TIMES {
-        return Err(FailureCode::FlowConsumed.into());
-    }
-    trace.did(
-        STEP,
-        "who had the login in hand did not answer: the identity provider is asked again",
-    );
     let ticket = Ticket::new(attempt.taken.id.clone());
     let departure = authorize::ask(app, connection, (&ticket, &memory.wishes), trace).await?;
     let place = memory_place(&ticket.id, &attempt.environment.id);
     let memory = Memory { step: departure.memory, ..memory };
     let sealed = memory.seal(app, place).map_err(|error| failure_of(&error))?;
     trace.did("authorize.departed", "the browser leaves for the identity provider");
-    let steps = trace.share();
+    let (steps, hold) = (trace.share(), attempt.taken.hold());
     app.db
         .write(&system(&attempt.environment.id), async move |tx| {
             let remembered = (&ticket.secret.hash(), &sealed[..]);
-            sso_session::depart_again(tx, &ticket.id, remembered, &steps).await
+            sso_session::depart_again(tx, &hold, remembered, &steps).await
         })
         .await
         .map_err(|error| failure_of(&error))?;

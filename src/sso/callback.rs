@@ -116,7 +116,6 @@ pub async fn finish(app: &App, back: Return<'_>) -> Result<Finished, Refused> {
         return Err(of_newer_program(app, &attempt, FailureCode::StateInvalid, trace).await);
     };
     let target = attempt.target(&memory);
-    let names = (attempt.environment.id.clone(), attempt.taken.id.clone());
     let cookie = (back.cookie)(&attempt.taken.id);
     let outcome = match judge(app, &attempt, (back.external_key, cookie), &mut trace) {
         Ok(connection) => {
@@ -129,9 +128,13 @@ pub async fn finish(app: &App, back: Return<'_>) -> Result<Finished, Refused> {
     };
     match outcome {
         Ok(finished) => Ok(finished),
+        Err(failure) if failure.code == FailureCode::FlowConsumed => {
+            Err(Refused::unrecorded(failure))
+        }
         Err(failure) => {
             let exit = exit(&failure, &attempt, &target);
-            Err(refuse(app, (&names.0, &names.1), failure, trace, exit).await)
+            let names = (&attempt.environment.id, attempt.taken.hold());
+            Err(refuse(app, names, failure, trace, exit).await)
         }
     }
 }
@@ -155,7 +158,7 @@ pub(super) fn exit<'a>(failure: &Failure, attempt: &Attempt, target: &'a Target)
 }
 
 /// Takes the attempt, with its trace so far, and commits that before anything is judged: whatever
-/// follows, nobody can come with the same ticket again.
+/// follows, who comes with the same ticket again can at the most begin once more (`again.rs`).
 pub(super) async fn take(
     app: &App,
     ticket: &Ticket,
@@ -195,7 +198,7 @@ pub(super) async fn of_newer_program(
     trace: Trace,
 ) -> Refused {
     let failure = Failure::with_detail(code, "a newer program remembers more of this attempt");
-    let names = (&attempt.environment.id, &attempt.taken.id);
+    let names = (&attempt.environment.id, attempt.taken.hold());
     refuse(app, names, failure, trace, Exit::Nowhere).await
 }
 
@@ -268,7 +271,7 @@ async fn go_on(
         assertion,
     };
     if entering.origin.is_test() {
-        sign_in::rehearse(app, entering, trace).await?;
+        sign_in::rehearse(app, attempt.taken.hold(), entering, trace).await?;
         let session_id = attempt.taken.id.clone();
         let location = test_sign_in::location(&target.redirect_uri, &session_id);
         return Ok(Finished::Answered { location, session_id });
@@ -277,9 +280,10 @@ async fn go_on(
     let consent = attempt.environment.settings.signin_consent;
     let needed = consent::is_needed(consent, connection, idp_initiated);
     if needed && (idp_initiated || !(step.agreed)(connection)) {
-        return consent::ask(app, connection, entering, trace).await.map(Finished::Asked);
+        let hold = attempt.taken.hold();
+        return consent::ask(app, connection, (hold, entering), trace).await.map(Finished::Asked);
     }
-    let location = sign_in::enter(app, entering, step.code, trace).await?;
+    let location = sign_in::enter(app, (attempt.taken.hold(), entering), step.code, trace).await?;
     Ok(Finished::Answered { location, session_id: attempt.taken.id.clone() })
 }
 

@@ -13,7 +13,7 @@ use crate::base::secret::{Secret, SecretHash};
 use crate::base::trace::Trace;
 use crate::model::connection::Connection;
 use crate::model::environment::SigninConsent;
-use crate::model::sso_session::{self, Phase};
+use crate::model::sso_session::{self, Hold, Phase};
 use crate::upstream::Wishes;
 use crate::upstream::oidc::Kind;
 
@@ -63,7 +63,7 @@ pub(super) fn is_needed(
 pub(super) async fn ask(
     app: &App,
     connection: &Connection,
-    entering: Entering,
+    (hold, entering): (Hold, Entering),
     trace: &mut Trace,
 ) -> Result<Question, Failure> {
     let ticket = Ticket::new(entering.session_id.clone());
@@ -88,7 +88,7 @@ pub(super) async fn ask(
     let (trace, secret) = (trace.share(), ticket.secret.hash());
     app.db
         .write(&system(&environment_id), async move |tx| {
-            sso_session::ask_consent(tx, &ticket.id, (&secret, &sealed), &trace).await
+            sso_session::ask_consent(tx, &hold, (&secret, &sealed), &trace).await
         })
         .await
         .map_err(|error| failure_of(&error))?;
@@ -135,19 +135,23 @@ pub async fn answer(
         Ok(_) if agrees => {
             trace.did("consent.given", "the person continues");
             let code = NewCode::of(app, &ticket, None);
-            sign_in::enter(app, memory.step, code, &mut trace).await
+            sign_in::enter(app, (attempt.taken.hold(), memory.step), code, &mut trace).await
         }
         Ok(_) => Err(FailureCode::SigninConsentDenied.into()),
         Err(failure) => Err(of_the_form(failure)),
     };
     match outcome {
         Ok(location) => Ok(Agreed { location, session_id: names.1, external_key }),
+        Err(failure) if failure.code == FailureCode::FlowConsumed => {
+            Err(Refused::unrecorded(FailureCode::ConsentInvalid))
+        }
         Err(failure) => {
             let exit = match attempt.redirect_is_registered {
                 true => Exit::Application(&target),
                 false => Exit::Nowhere,
             };
-            Err(refuse(app, (&names.0, &names.1), failure, trace, exit).await)
+            let names = (&names.0, attempt.taken.hold());
+            Err(refuse(app, names, failure, trace, exit).await)
         }
     }
 }

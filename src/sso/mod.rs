@@ -24,7 +24,7 @@ use crate::base::secret::Secret;
 use crate::base::trace::Trace;
 use crate::base::{Caller, Error, Result, stored};
 use crate::model::connection::Connection;
-use crate::model::sso_session::{self, Origin};
+use crate::model::sso_session::{self, Hold, Origin};
 use crate::seal::Place;
 use crate::telemetry::{self, LoginEnd, metrics, request, spans};
 use crate::upstream::Wishes;
@@ -67,6 +67,7 @@ fn failure_of(error: &Error) -> Failure {
             tracing::warn!(error = error.chain(), "a login met an unavailable part");
             FailureCode::Unavailable.into()
         }
+        error if sso_session::is_lost(error) => FailureCode::FlowConsumed.into(),
         _ => {
             tracing::error!(error = error.chain(), "a login met a fault");
             FailureCode::Internal.into()
@@ -204,22 +205,23 @@ fn count_failure(app: &App, id: &SsoSessionId, code: FailureCode) {
 /// Ends an attempt with a failure: in the trace, in an event, and in the answer.
 async fn refuse(
     app: &App,
-    (environment_id, id): (&EnvironmentId, &SsoSessionId),
+    (environment_id, hold): (&EnvironmentId, Hold),
     failure: Failure,
     mut trace: Trace,
     exit: Exit<'_>,
 ) -> Refused {
     trace.failed(&failure);
+    let id = &hold.id.clone();
     if !matches!(exit, Exit::TestPage(_)) {
         count_failure(app, id, failure.code);
     }
     tracing::info!(reason = failure.code.as_str(), "a login was refused");
-    let (session_id, recorded) = (id.clone(), failure.clone());
+    let recorded = failure.clone();
     let stored = app
         .db
         .write(&system(environment_id), async move |tx| {
             let email = trace.received("profile.email");
-            sso_session::fail(tx, &session_id, &recorded, (email, Some(&trace))).await
+            sso_session::fail(tx, &hold, &recorded, (email, &trace)).await
         })
         .await;
     if let Err(error) = stored {

@@ -21,7 +21,7 @@ use crate::model::logout::{self, IdpSession, KeptIdToken};
 use crate::model::profile::{self, Profile, SignIn};
 use crate::model::role_decision::{self, Rules};
 use crate::model::sso_session::{
-    GroupsState, Origin, TestGroups, TestProfile, TestResult, TestRoles, TestRule,
+    GroupsState, Hold, Origin, TestGroups, TestProfile, TestResult, TestRoles, TestRule,
 };
 use crate::model::{connection_group, role, sso_session};
 use crate::upstream::oidc::Kind;
@@ -96,7 +96,7 @@ impl NewCode {
 /// Lets the person in; says where the browser goes with the code.
 pub(super) async fn enter(
     app: &App,
-    entering: Entering,
+    (hold, entering): (Hold, Entering),
     code: NewCode,
     trace: &mut Trace,
 ) -> Result<String, Failure> {
@@ -108,7 +108,8 @@ pub(super) async fn enter(
         .db
         .write(&caller, async move |tx| {
             let mut trace = before.clone();
-            let admitted = admit(tx, &entering, (&code, kept.as_ref()), &mut trace).await?;
+            let admitted =
+                admit(tx, (&hold, &entering), (&code, kept.as_ref()), &mut trace).await?;
             Ok((admitted.map(|()| code.ticket.text()), trace))
         })
         .await
@@ -127,6 +128,7 @@ fn keep(app: &App, entering: &Entering) -> Result<Option<KeptIdToken>> {
 /// Does what [`enter`] does, but for what it leaves behind: of a test only its result is kept.
 pub(super) async fn rehearse(
     app: &App,
+    hold: Hold,
     entering: Entering,
     trace: &mut Trace,
 ) -> Result<(), Failure> {
@@ -136,7 +138,7 @@ pub(super) async fn rehearse(
         .db
         .write(&caller, async move |tx| {
             let mut trace = before.clone();
-            let outcome = try_out(tx, &entering, &mut trace).await?;
+            let outcome = try_out(tx, (&hold, &entering), &mut trace).await?;
             Ok((outcome, trace))
         })
         .await
@@ -221,7 +223,7 @@ impl Bench {
 /// recorded; nothing was written before it.
 async fn admit(
     tx: &mut Tx,
-    entering: &Entering,
+    (hold, entering): (&Hold, &Entering),
     (code, kept): (&NewCode, Option<&KeptIdToken>),
     trace: &mut Trace,
 ) -> Result<Result<(), Failure>> {
@@ -243,13 +245,13 @@ async fn admit(
     if let Some(token) = kept {
         logout::keep_id_token(tx, &profile.id, token).await?;
     }
-    issue(tx, entering, (code, &profile), trace).await.map(Ok)
+    issue(tx, (hold, entering), (code, &profile), trace).await.map(Ok)
 }
 
 /// The unit of a test: reads and judges as [`admit`] does, and keeps what came of it.
 async fn try_out(
     tx: &mut Tx,
-    entering: &Entering,
+    (hold, entering): (&Hold, &Entering),
     trace: &mut Trace,
 ) -> Result<Result<(), Failure>> {
     let Some(bench) = Bench::read(tx, entering).await? else {
@@ -257,13 +259,12 @@ async fn try_out(
     };
     let judged = bench.judge(entering, trace);
     let result = test_result(&bench, &entering.assertion, judged.as_ref().ok());
-    let id = &entering.session_id;
-    sso_session::keep_test_result(tx, id, &result).await?;
+    sso_session::keep_test_result(tx, hold, &result).await?;
     if let Err(failure) = judged {
         return Ok(Err(failure));
     }
     trace.did("test.passed", "nobody was signed in: no profile, no code, no event");
-    sso_session::pass_test(tx, id, trace).await?;
+    sso_session::pass_test(tx, hold, trace).await?;
     Ok(Ok(()))
 }
 
@@ -307,7 +308,7 @@ fn test_result(bench: &Bench, assertion: &Assertion, given: Option<&Vec<String>>
 
 async fn issue(
     tx: &mut Tx,
-    entering: &Entering,
+    (hold, entering): (&Hold, &Entering),
     (code, profile): (&NewCode, &Profile),
     trace: &mut Trace,
 ) -> Result<()> {
@@ -322,7 +323,7 @@ async fn issue(
     let person = (&*profile.email, &profile.id);
     let new =
         sso_session::NewCode { hash: code.ticket.secret.hash(), is_repeatable: code.is_repeatable };
-    sso_session::issue_code(tx, &code.ticket.id, &new, person, trace).await
+    sso_session::issue_code(tx, hold, &new, person, trace).await
 }
 
 /// The policies about the e-mail address (WorkOS's domain policy: deny by default).

@@ -4,7 +4,7 @@ use url::Url;
 use vestibule::base::Caller;
 use vestibule::base::failure::FailureCode;
 use vestibule::base::id::SsoSessionId;
-use vestibule::base::secret::Secret;
+use vestibule::base::secret::{Secret, base64url};
 use vestibule::base::time::Clock;
 use vestibule::base::trace::Trace;
 use vestibule::db::Tx;
@@ -86,27 +86,95 @@ both_engines! {
         assert!(browser.get(&back).await.param("code").is_some());
     }
 
-    async fn csr_05_who_had_a_login_in_hand_can_give_nothing_for_it_afterwards(world: World) {
-        let (mut browser, callback, taken) = in_hand(&world).await;
-        let back = world.to_callback(&mut browser, &callback, ADA).await;
-        // It was not dead, but slow.
-        let code = Secret::random("");
-        let (caller, secret) = (world.caller(), code.hash());
+    async fn csr_05_who_had_a_login_in_hand_can_do_nothing_with_it_afterwards(world: World) {
+        let other = world.code().await;
+        world.redeem(&other, &[]).await;
+        let profile = world.last_session().await["profile_id"].as_str().unwrap().to_owned();
+        let (mut browser, callback, first) = in_hand(&world).await;
+        // The first to have it was not dead, but slow: it is late at each of the steps that follow.
+        let first = first.hold();
+        let late = async || {
+            let caller = world.caller();
+            let trace = || Trace::new(Clock::system());
+            let (hold, profile) = (first.clone(), profile.parse().unwrap());
+            let issue = async move |tx: &mut Tx| {
+                let code = NewCode { hash: Secret::random("").hash(), is_repeatable: false };
+                sso_session::issue_code(tx, &hold, &code, (ADA, &profile), &trace()).await
+            };
+            let hold = first.clone();
+            let ask = async move |tx: &mut Tx| {
+                let secret = Secret::random("").hash();
+                sso_session::ask_consent(tx, &hold, (&secret, b"x"), &trace()).await
+            };
+            let hold = first.clone();
+            let depart = async move |tx: &mut Tx| {
+                let secret = Secret::random("").hash();
+                sso_session::depart_again(tx, &hold, (&secret, b"x"), &trace()).await
+            };
+            let hold = first.clone();
+            let fail = async move |tx: &mut Tx| {
+                let failure = FailureCode::TokenEndpointUnreachable.into();
+                sso_session::fail(tx, &hold, &failure, (None, &trace())).await
+            };
+            let db = &world.app().db;
+            let outcomes = [
+                db.write(&caller, issue).await,
+                db.write(&caller, ask).await,
+                db.write(&caller, depart).await,
+            ];
+            for outcome in outcomes {
+                assert!(sso_session::is_lost(&outcome.unwrap_err()));
+            }
+            db.write(&caller, fail).await.unwrap();
+        };
+        let callback = world.to_callback(&mut browser, &callback, ADA).await;
+        late().await;
+        take(&world, &callback).await;
+        late().await;
+        let callback = world.to_callback(&mut browser, &callback, ADA).await;
+        let arrived = browser.get(&callback).await;
+        late().await;
+        let code = arrived.param("code").unwrap_or_else(|| panic!("{}", arrived.text()));
+        assert_eq!(world.redeem(&code, &[]).await.status, 200);
+        late().await;
+        assert_eq!(world.last_session().await["status"], "success");
+    }
+
+    async fn sto_04_a_code_that_is_committed_while_it_is_waited_for_is_told(world: World) {
+        let (browser, callback, taken) = in_hand(&world).await;
+        let request = Request::get(&callback).header("idempotency-key", "key");
+        let (mut waiting, hold) = (browser.clone(), taken.hold());
+        let again = waiting.send(request);
+        // The first has the same key, and dies once the database has its code.
+        let state = values(&callback, "state").remove(0);
+        let parts: [&[u8]; 2] = [state.as_bytes(), b"key"];
+        let secret = Secret::new(base64url(&world.app().sealer.authenticate("code", &parts)));
         let other = world.code().await;
         world.redeem(&other, &[]).await;
         let profile = world.last_session().await["profile_id"].as_str().unwrap().parse().unwrap();
-        let id = taken.id.clone();
         let issue = async move |tx: &mut Tx| {
-            let (person, trace) = ((ADA, &profile), Trace::new(Clock::system()));
-            let code = NewCode { hash: secret, is_repeatable: false };
-            sso_session::issue_code(tx, &id, &code, person, &trace).await
+            let code = NewCode { hash: secret.hash(), is_repeatable: true };
+            let trace = Trace::new(Clock::system());
+            sso_session::issue_code(tx, &hold, &code, (ADA, &profile), &trace).await
         };
-        world.app().db.write(&caller, issue).await.unwrap();
-        let text = format!("{}{}", &taken.id.as_str()["sess_".len()..], code.expose());
-        let refused = world.redeem(&text, &[]).await;
-        assert_eq!(refused.json()["error"], "invalid_grant", "{}", refused.text());
-        let arrived = browser.get(&back).await;
-        assert_eq!(world.redeem(&arrived.param("code").unwrap(), &[]).await.status, 200);
+        let caller = world.caller();
+        let commit = async {
+            tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+            world.app().db.write(&caller, issue).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(again, commit);
+        assert_eq!(answer.param("state").as_deref(), Some("mine"), "{}", answer.text());
+        assert_eq!(world.redeem(&answer.param("code").unwrap(), &[]).await.status, 200);
+    }
+
+    async fn a_code_is_not_told_again_where_its_redirect_uri_is_gone(world: World) {
+        let mut browser = world.browser();
+        let callback = world.to_callback(&mut browser, &world.authorize_url(&[]), ADA).await;
+        let with_key = || Request::get(&callback).header("idempotency-key", "key");
+        assert!(browser.clone().send(with_key()).await.param("code").is_some());
+        let remove = async |tx: &mut Tx| tx.execute("DELETE FROM redirect_uris", &[]).await;
+        world.app().db.write(&world.caller(), remove).await.unwrap();
+        assert_page(&browser.clone().send(with_key()).await, FailureCode::FlowConsumed);
     }
 
     async fn a_login_that_nodes_die_of_is_taken_over_three_times(world: World) {

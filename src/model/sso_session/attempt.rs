@@ -68,11 +68,23 @@ pub struct Refusal {
     pub starter: Starter,
 }
 
+/// The right of a request to go on with an attempt that it took. It is lost to who takes the attempt over, and
+/// with the attempt's end.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    /// The attempt.
+    pub id: SsoSessionId,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+}
+
 /// An attempt that was taken to go on with.
 #[derive(Debug)]
 pub struct Taken {
     /// Its id.
     pub id: SsoSessionId,
+    /// When it was taken.
+    pub taken_at: Timestamp,
     /// The organization.
     pub organization_id: OrganizationId,
     /// The connection.
@@ -95,6 +107,13 @@ pub struct Taken {
     pub expires_at: Timestamp,
     /// When it began.
     pub created_at: Timestamp,
+}
+
+impl Taken {
+    /// The right to go on.
+    pub fn hold(&self) -> Hold {
+        Hold { id: self.id.clone(), taken_at: self.taken_at }
+    }
 }
 
 /// A code to issue.

@@ -220,7 +220,7 @@ pub async fn take_back(tx: &mut Tx, id: &SsoSessionId) -> Result<bool> {
     if waiting.is_some() {
         // Waits for a redemption that is about to commit. So the token comes afterwards: then there
         // is one to revoke, or there will be none.
-        super::fail(tx, id, &FailureCode::LoggedOut.into(), (None, None)).await?;
+        super::end_failed(tx, id, FailureCode::LoggedOut, (None, None), None).await?;
     }
     revoke_token(tx, id).await
 }

@@ -19,7 +19,9 @@ use crate::base::trace::{Outcome, Step, Trace};
 use crate::base::{Error, Result};
 use crate::db::Tx;
 
-pub use attempt::{Browser, NewCode, Phase, Refusal, Start, Starter, Take, Taken, Unredeemed};
+pub use attempt::{
+    Browser, Hold, NewCode, Phase, Refusal, Start, Starter, Take, Taken, Unredeemed,
+};
 pub use grant::{
     AuthorizationCode, TOKEN_LIFETIME_S, find_code, find_profile, of_profile, redeem, revoke_token,
     spend, take_back,
@@ -205,7 +207,7 @@ pub async fn refuse(tx: &mut Tx, new: &Refusal, failure: &Failure, trace: &Trace
 }
 
 /// Takes an attempt in the phase, by its id and the secret in `state`, so that nobody can take it
-/// again. Finds the environment, so it is not limited to one.
+/// again, but who takes it over ([`take_over`]). Finds the environment, so it is not limited to one.
 ///
 /// Commit this before judging the attempt: a refusal must not bring it back to life.
 ///
@@ -279,33 +281,58 @@ pub async fn take_over(
     take(tx, id, secret, Phase::Departed).await
 }
 
+/// What a unit is told whose request has lost its hold on an attempt: nothing of the unit may stay.
+const LOST: &str = "login_not_in_hand";
+
+/// Whether a unit failed because its request has lost its hold on the attempt.
+pub fn is_lost(error: &Error) -> bool {
+    matches!(error, Error::Conflict { code, .. } if *code == LOST)
+}
+
+/// Tells a unit that has changed no row that the attempt is not its request's any more.
+fn held(changed: u64) -> Result<()> {
+    if changed == 1 {
+        return Ok(());
+    }
+    Err(Error::conflict(LOST, "Another request has taken this login over, or it has ended."))
+}
+
 /// Sends an attempt to the identity provider once more: a new secret takes it when the browser comes back,
-/// what is remembered is replaced. Whoever had it in hand before can give nothing for it any more.
+/// what is remembered is replaced.
 ///
 /// # Errors
 ///
-/// [`Error::Unavailable`] if it could not be stored.
+/// [`Error::Unavailable`] if it could not be stored; one that [`is_lost`] knows.
 pub async fn depart_again(
     tx: &mut Tx,
-    id: &SsoSessionId,
+    hold: &Hold,
     (secret, memory_sealed): (&SecretHash, &[u8]),
     trace: &Trace,
 ) -> Result<()> {
-    table::to_departed(tx, id, secret, memory_sealed, &trace_text(trace)?).await
+    held(table::to_departed(tx, hold, secret, memory_sealed, &trace_text(trace)?).await?)
+}
+
+/// Keeps the trace so far of an attempt that goes on.
+///
+/// # Errors
+///
+/// As [`depart_again`].
+pub async fn keep_trace(tx: &mut Tx, hold: &Hold, trace: &Trace) -> Result<()> {
+    held(table::set_trace(tx, hold, &trace_text(trace)?).await?)
 }
 
 /// Hands the attempt to the consent page: a new secret takes it, what is remembered is replaced.
 ///
 /// # Errors
 ///
-/// [`Error::Unavailable`] if it could not be stored.
+/// As [`depart_again`].
 pub async fn ask_consent(
     tx: &mut Tx,
-    id: &SsoSessionId,
+    hold: &Hold,
     (secret, memory_sealed): (&SecretHash, &[u8]),
     trace: &Trace,
 ) -> Result<()> {
-    table::to_consent(tx, id, secret, memory_sealed, &trace_text(trace)?).await
+    held(table::to_consent(tx, hold, secret, memory_sealed, &trace_text(trace)?).await?)
 }
 
 /// Issues a code for the attempt: it stands for the profile, and is good for [`LIFETIME_MS`], the most
@@ -313,31 +340,42 @@ pub async fn ask_consent(
 ///
 /// # Errors
 ///
-/// [`Error::Unavailable`] if it could not be stored.
+/// As [`depart_again`].
 pub async fn issue_code(
     tx: &mut Tx,
-    id: &SsoSessionId,
+    hold: &Hold,
     code: &NewCode,
     person: (&str, &ProfileId),
     trace: &Trace,
 ) -> Result<()> {
-    table::to_issued(tx, id, code, person, &trace_text(trace)?).await
+    held(table::to_issued(tx, hold, code, person, &trace_text(trace)?).await?)
 }
 
-/// Records that the attempt failed. Does nothing if it has ended already.
+/// Records that an attempt failed that a request has in hand. Does nothing if it is not any more.
 ///
 /// # Errors
 ///
 /// [`Error::Unavailable`] if it could not be stored.
 pub async fn fail(
     tx: &mut Tx,
-    id: &SsoSessionId,
+    hold: &Hold,
     failure: &Failure,
-    (email, trace): (Option<&str>, Option<&Trace>),
+    (email, trace): (Option<&str>, &Trace),
 ) -> Result<()> {
-    let steps = trace.map(trace_text).transpose()?;
-    let ended = table::end(tx, id, Status::Failed, Some(failure.code), (email, steps)).await?;
-    close(tx, id, ended.as_ref(), "authentication.sso_failed", Some(failure.code)).await
+    let ending = (email, Some(trace_text(trace)?));
+    end_failed(tx, &hold.id, failure.code, ending, Some(hold.taken_at)).await
+}
+
+/// Records that the attempt failed, whoever has it in hand. Does nothing if it has ended already.
+async fn end_failed(
+    tx: &mut Tx,
+    id: &SsoSessionId,
+    code: FailureCode,
+    ending: (Option<&str>, Option<String>),
+    held_since: Option<Timestamp>,
+) -> Result<()> {
+    let ended = table::end(tx, id, Status::Failed, Some(code), ending, held_since).await?;
+    close(tx, id, ended.as_ref(), "authentication.sso_failed", Some(code)).await
 }
 
 /// Ends an attempt in progress because its browser logged out meanwhile; whether there was such an
@@ -350,7 +388,7 @@ pub async fn abort(tx: &mut Tx, id: &SsoSessionId, browser: &SecretHash) -> Resu
     if !table::is_under_way(tx, id, browser).await? {
         return Ok(false);
     }
-    fail(tx, id, &FailureCode::LoggedOut.into(), (None, None)).await?;
+    end_failed(tx, id, FailureCode::LoggedOut, (None, None), None).await?;
     Ok(true)
 }
 
@@ -384,9 +422,9 @@ pub async fn log_out(tx: &mut Tx, id: &SsoSessionId, step: (&str, &str)) -> Resu
 /// # Errors
 ///
 /// [`Error::Unavailable`] if it could not be stored.
-pub async fn keep_test_result(tx: &mut Tx, id: &SsoSessionId, result: &TestResult) -> Result<()> {
+pub async fn keep_test_result(tx: &mut Tx, hold: &Hold, result: &TestResult) -> Result<()> {
     let text = serde_json::to_string(result).map_err(Error::internal)?;
-    table::set_test_result(tx, id, &result.profile.email, &text).await
+    held(table::set_test_result(tx, hold, &result.profile.email, &text).await?)
 }
 
 /// Records that a test went through.
@@ -394,9 +432,11 @@ pub async fn keep_test_result(tx: &mut Tx, id: &SsoSessionId, result: &TestResul
 /// # Errors
 ///
 /// [`Error::Unavailable`] if it could not be stored.
-pub async fn pass_test(tx: &mut Tx, id: &SsoSessionId, trace: &Trace) -> Result<()> {
-    let steps = Some(trace_text(trace)?);
-    table::end(tx, id, Status::TestSuccessful, None, (None, steps)).await.map(drop)
+pub async fn pass_test(tx: &mut Tx, hold: &Hold, trace: &Trace) -> Result<()> {
+    let ending = (None, Some(trace_text(trace)?));
+    let since = Some(hold.taken_at);
+    let ended = table::end(tx, &hold.id, Status::TestSuccessful, None, ending, since).await?;
+    held(u64::from(ended.is_some()))
 }
 
 /// Closes attempts that nobody finished in time, at the most `limit`; returns how many. Goes through
@@ -410,7 +450,7 @@ pub async fn time_out(tx: &mut Tx, limit: usize) -> Result<usize> {
     for (environment_id, id) in &late {
         tx.enter(environment_id);
         let code = Some(FailureCode::TimedOut);
-        let ended = table::end(tx, id, Status::TimedOut, code, (None, None)).await?;
+        let ended = table::end(tx, id, Status::TimedOut, code, (None, None), None).await?;
         close(tx, id, ended.as_ref(), "authentication.sso_timed_out", code).await?;
     }
     Ok(late.len())

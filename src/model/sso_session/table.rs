@@ -1,8 +1,8 @@
 //! The rows of SSO sessions.
 
 use super::{
-    Filter, NewCode, Origin, Refusal, SessionError, SsoSession, Start, Status, Taken, Unredeemed,
-    kept_trace,
+    Filter, Hold, NewCode, Origin, Refusal, SessionError, SsoSession, Start, Status, Taken,
+    Unredeemed, kept_trace,
 };
 use crate::base::failure::FailureCode;
 use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId, ProfileId, SsoSessionId};
@@ -101,7 +101,8 @@ pub(super) async fn take(
         .fetch_optional(
             "UPDATE sso_sessions SET step = 'arrived', updated_at = $1
              WHERE id = $2 AND state_hash = $3 AND step = $4 AND status = 'in_progress'
-             RETURNING environment_id, id, organization_id, connection_id, connection_version,
+             RETURNING environment_id, id, updated_at, organization_id, connection_id,
+                 connection_version,
                  redirect_uri, origin, code_challenge, browser_hash, memory_sealed, trace,
                  expires_at, created_at",
             &[tx.now().into(), id.into(), secret.into(), phase.into()],
@@ -114,6 +115,7 @@ fn taken_from(mut row: Row) -> Result<(EnvironmentId, Taken)> {
     let environment_id = row.next()?;
     let taken = Taken {
         id: row.next()?,
+        taken_at: row.next()?,
         organization_id: row.next()?,
         connection_id: row.next()?,
         connection_version: row.next()?,
@@ -213,40 +215,52 @@ pub(super) async fn give_back(
 
 pub(super) async fn to_departed(
     tx: &mut Tx,
-    id: &SsoSessionId,
+    hold: &Hold,
     secret: &SecretHash,
     memory_sealed: &[u8],
     trace: &str,
-) -> Result<()> {
+) -> Result<u64> {
     tx.execute(
         "UPDATE sso_sessions
          SET step = 'departed', state_hash = $1, memory_sealed = $2, trace = $3, updated_at = $4
-         WHERE environment_id = $5 AND id = $6 AND step = 'arrived' AND status = 'in_progress'",
+         WHERE environment_id = $5 AND id = $6 AND updated_at = $7 AND step = 'arrived'
+             AND status = 'in_progress'",
         &[
             secret.into(),
             memory_sealed.into(),
             trace.into(),
             tx.now().into(),
             (&tx.environment_id()).into(),
-            id.into(),
+            (&hold.id).into(),
+            hold.taken_at.into(),
         ],
     )
     .await
-    .map(drop)
+}
+
+pub(super) async fn set_trace(tx: &mut Tx, hold: &Hold, trace: &str) -> Result<u64> {
+    tx.execute(
+        "UPDATE sso_sessions SET trace = $1
+         WHERE environment_id = $2 AND id = $3 AND updated_at = $4 AND step = 'arrived'
+             AND status = 'in_progress'",
+        &[trace.into(), (&tx.environment_id()).into(), (&hold.id).into(), hold.taken_at.into()],
+    )
+    .await
 }
 
 pub(super) async fn to_consent(
     tx: &mut Tx,
-    id: &SsoSessionId,
+    hold: &Hold,
     secret: &SecretHash,
     memory_sealed: &[u8],
     trace: &str,
-) -> Result<()> {
+) -> Result<u64> {
     tx.execute(
         "UPDATE sso_sessions
          SET step = 'consent', state_hash = $1, memory_sealed = $2, trace = $3, updated_at = $4,
              expires_at = $5
-         WHERE environment_id = $6 AND id = $7",
+         WHERE environment_id = $6 AND id = $7 AND updated_at = $8 AND step = 'arrived'
+             AND status = 'in_progress'",
         &[
             secret.into(),
             memory_sealed.into(),
@@ -254,26 +268,27 @@ pub(super) async fn to_consent(
             tx.now().into(),
             tx.now().plus_ms(super::LIFETIME_MS).into(),
             (&tx.environment_id()).into(),
-            id.into(),
+            (&hold.id).into(),
+            hold.taken_at.into(),
         ],
     )
     .await
-    .map(drop)
 }
 
 pub(super) async fn to_issued(
     tx: &mut Tx,
-    id: &SsoSessionId,
+    hold: &Hold,
     code: &NewCode,
     (email, profile_id): (&str, &ProfileId),
     trace: &str,
-) -> Result<()> {
-    tx.send(
+) -> Result<u64> {
+    tx.execute(
         "UPDATE sso_sessions
          SET step = 'issued', code_hash = $1, email = $2, profile_id = $3, trace = $4,
              memory_sealed = CASE WHEN CAST($5 AS BIGINT) = 1 THEN memory_sealed END,
              updated_at = $6, expires_at = $7
-         WHERE environment_id = $8 AND id = $9 AND step = 'arrived'",
+         WHERE environment_id = $8 AND id = $9 AND updated_at = $10 AND step = 'arrived'
+             AND status = 'in_progress'",
         &[
             (&code.hash).into(),
             email.into(),
@@ -283,7 +298,8 @@ pub(super) async fn to_issued(
             tx.now().into(),
             tx.now().plus_ms(super::LIFETIME_MS).into(),
             (&tx.environment_id()).into(),
-            id.into(),
+            (&hold.id).into(),
+            hold.taken_at.into(),
         ],
     )
     .await
@@ -301,13 +317,15 @@ pub(super) struct Ended {
 }
 
 /// Ends an attempt that is in progress; `None` if it is not. A test that does not end well has
-/// failed, however that came about: it counts as no login, and so as none that failed.
+/// failed, however that came about: it counts as no login, and so as none that failed. With `held_since`
+/// only if a request that took it then has it still in hand.
 pub(super) async fn end(
     tx: &mut Tx,
     id: &SsoSessionId,
     to: Status,
     code: Option<FailureCode>,
     (email, trace): (Option<&str>, Option<String>),
+    held_since: Option<Timestamp>,
 ) -> Result<Option<Ended>> {
     // What is late by a list must still be so: a code may have been issued meanwhile.
     let only_late = (to == Status::TimedOut).then(|| tx.now());
@@ -321,6 +339,7 @@ pub(super) async fn end(
              trace = coalesce($4, trace), email = coalesce($5, email), updated_at = $6
          WHERE environment_id = $7 AND id = $8 AND status = 'in_progress'
              AND expires_at <= coalesce(CAST($10 AS BIGINT), expires_at)
+             AND (CAST($11 AS BIGINT) IS NULL OR (updated_at = $11 AND step = 'arrived'))
          RETURNING organization_id, connection_id, ip_address, user_agent, email, origin",
         &[
             to.as_str().into(),
@@ -333,6 +352,7 @@ pub(super) async fn end(
             id.into(),
             Status::TestSuccessful.as_str().into(),
             only_late.map(Timestamp::as_ms).into(),
+            held_since.map(Timestamp::as_ms).into(),
         ],
     )
     .await?;
@@ -395,17 +415,23 @@ pub(super) async fn set_logged_out(tx: &mut Tx, id: &SsoSessionId, trace: &str) 
 
 pub(super) async fn set_test_result(
     tx: &mut Tx,
-    id: &SsoSessionId,
+    hold: &Hold,
     email: &str,
     result: &str,
-) -> Result<()> {
+) -> Result<u64> {
     tx.execute(
         "UPDATE sso_sessions SET test_result = $1, email = $2
-         WHERE environment_id = $3 AND id = $4",
-        &[result.into(), email.into(), (&tx.environment_id()).into(), id.into()],
+         WHERE environment_id = $3 AND id = $4 AND updated_at = $5 AND step = 'arrived'
+             AND status = 'in_progress'",
+        &[
+            result.into(),
+            email.into(),
+            (&tx.environment_id()).into(),
+            (&hold.id).into(),
+            hold.taken_at.into(),
+        ],
     )
     .await
-    .map(drop)
 }
 
 pub(super) async fn late(
