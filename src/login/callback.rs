@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 
 use super::{consent, idempotency_key, pages};
 use crate::app::App;
+use crate::base::id::SsoSessionId;
 use crate::base::secret::SecretHash;
 use crate::sso::callback::{self, Finished, Return};
 use crate::web::departure::{COOKIE_S, flow_cookie};
@@ -37,20 +38,12 @@ pub(super) async fn callback(
         }
         Ok(Finished::Departed { location, session_id }) => {
             let mut response = page::redirect(&location);
-            // The cookie has to last as long as the way there may take.
-            let cookie = flow_cookie(&session_id);
-            if let Some(secret) = cookies::get(&app, &parts.headers, &cookie) {
-                cookies::set(&app, &mut response, &cookie, (secret, COOKIE_S));
-            }
+            prolong_cookie(&app, &parts, &session_id, &mut response);
             response
         }
         Ok(Finished::Asked(question)) => {
             let mut response = pages::question(&app, &question).await;
-            // The question may stay open as long as the login could until now.
-            let cookie = flow_cookie(&question.session_id);
-            if let Some(secret) = cookies::get(&app, &parts.headers, &cookie) {
-                cookies::set(&app, &mut response, &cookie, (secret, COOKIE_S));
-            }
+            prolong_cookie(&app, &parts, &question.session_id, &mut response);
             response
         }
         Err(refused) => {
@@ -60,5 +53,14 @@ pub(super) async fn callback(
             }
             response
         }
+    }
+}
+
+/// Lets the cookie of a login that goes on live as long as it did until now: at the identity provider again, or
+/// before the question whether to continue.
+fn prolong_cookie(app: &App, parts: &Parts, id: &SsoSessionId, response: &mut Response) {
+    let cookie = flow_cookie(id);
+    if let Some(secret) = cookies::get(app, &parts.headers, &cookie) {
+        cookies::set(app, response, &cookie, (secret, COOKIE_S));
     }
 }

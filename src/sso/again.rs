@@ -11,7 +11,7 @@ use super::answer::Target;
 use super::callback::{
     Attempt, Finished, NotTaken, Return, exit, judge, of_newer_program, open, taken,
 };
-use super::sign_in::NewCode;
+use super::sign_in::Code;
 use super::{Memory, Refused, Ticket, authorize, failure_of, memory_place, refuse, system};
 use crate::app::App;
 use crate::base::failure::{Failure, FailureCode};
@@ -74,11 +74,10 @@ async fn repeat(
     browser: SecretHash,
     key: &str,
 ) -> Result<String, Refused> {
-    let codes = NewCode::all(app, ticket, key);
-    let hashes: Vec<SecretHash> = codes.iter().map(|code| code.secret.hash()).collect();
+    let codes = Code::all(app, ticket, key);
     let (id, secret) = (ticket.id.clone(), ticket.secret.hash());
     let find = async move |tx: &mut Tx| {
-        let found = sso_session::unredeemed(tx, &id, (&secret, &browser), &hashes).await?;
+        let found = sso_session::unredeemed(tx, &id, (&secret, &browser)).await?;
         let Some(found) = found else { return Ok(None) };
         tx.enter(&found.environment_id);
         let is_registered = redirect_uri::recall_match(tx, &found.redirect_uri).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::answer::Target;
-use super::sign_in::{self, Entering, NewCode};
+use super::sign_in::{self, Code, Entering};
 use super::{
     Exit, Memory, Refused, Ticket, again, consent, memory_place, refuse, test_sign_in, unchanged,
 };
@@ -83,13 +83,6 @@ impl From<NotTaken> for Refused {
 }
 
 impl Attempt {
-    /// The attempt in hand, and its trace so far, to go on with.
-    pub(super) fn resume(app: &App, mut taken: Self) -> (Self, Trace) {
-        request::belongs_to(&taken.taken.id);
-        let trace = Trace::resume(app.clock.clone(), std::mem::take(&mut taken.taken.steps));
-        (taken, trace)
-    }
-
     /// Where the application wants its answer.
     pub(super) fn target<T>(&self, memory: &Memory<T>) -> Target {
         Target {
@@ -120,7 +113,7 @@ pub async fn finish(app: &App, back: Return<'_>) -> Result<Finished, Refused> {
     let outcome = match judge(app, &attempt, (back.external_key, cookie), &mut trace) {
         Ok(connection) => {
             let arrival = Arrival::Oidc(arrival);
-            let code = NewCode::of(app, &ticket, back.key);
+            let code = Code::of(app, &ticket, back.key);
             let step = Step { memory: &memory, arrival: &arrival, agreed: back.agreed, code };
             go_on(app, (&attempt, connection), step, (&target, &mut trace)).await
         }
@@ -170,7 +163,11 @@ pub(super) async fn take(
         taken(tx, took).await
     };
     let taken = app.db.write(&Caller::anonymous(), unit).await?;
-    Ok(taken.map(|taken| Attempt::resume(app, taken)))
+    Ok(taken.map(|mut attempt| {
+        request::belongs_to(&attempt.taken.id);
+        let trace = Trace::resume(app.clock.clone(), std::mem::take(&mut attempt.taken.steps));
+        (attempt, trace)
+    }))
 }
 
 /// What an attempt that was taken is judged by, read in the unit that took it.
@@ -248,7 +245,7 @@ struct Step<'a> {
     memory: &'a Memory<upstream::Memory>,
     arrival: &'a Arrival,
     agreed: &'a (dyn Fn(&Connection) -> bool + Sync),
-    code: NewCode,
+    code: Code,
 }
 
 /// Asks the identity provider, and lets the person in or asks whether to continue.

@@ -3,7 +3,7 @@
 
 use super::answer::Target;
 use super::callback::{judge, of_newer_program, take};
-use super::sign_in::{self, Entering, NewCode};
+use super::sign_in::{self, Code, Entering};
 use super::{Exit, Memory, Refused, Ticket, failure_of, memory_place, refuse, system};
 use crate::app::App;
 use crate::base::Result;
@@ -134,7 +134,7 @@ pub async fn answer(
     let outcome = match judge(app, &attempt, (&external_key, cookie(&names.1)), &mut trace) {
         Ok(_) if agrees => {
             trace.did("consent.given", "the person continues");
-            let code = NewCode::of(app, &ticket, None);
+            let code = Code::of(app, &ticket, None);
             sign_in::enter(app, (attempt.taken.hold(), memory.step), code, &mut trace).await
         }
         Ok(_) => Err(FailureCode::SigninConsentDenied.into()),

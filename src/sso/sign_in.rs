@@ -68,12 +68,12 @@ pub(super) struct Entering {
 }
 
 /// A code about to be issued.
-pub(super) struct NewCode {
+pub(super) struct Code {
     ticket: Ticket,
     is_repeatable: bool,
 }
 
-impl NewCode {
+impl Code {
     /// For a request that brought this ticket: a new one, or if the request has a key, the one that it gets
     /// whenever it comes.
     pub(super) fn of(app: &App, ticket: &Ticket, key: Option<&str>) -> Self {
@@ -97,7 +97,7 @@ impl NewCode {
 pub(super) async fn enter(
     app: &App,
     (hold, entering): (Hold, Entering),
-    code: NewCode,
+    code: Code,
     trace: &mut Trace,
 ) -> Result<String, Failure> {
     let target = entering.target.clone();
@@ -224,7 +224,7 @@ impl Bench {
 async fn admit(
     tx: &mut Tx,
     (hold, entering): (&Hold, &Entering),
-    (code, kept): (&NewCode, Option<&KeptIdToken>),
+    (code, kept): (&Code, Option<&KeptIdToken>),
     trace: &mut Trace,
 ) -> Result<Result<(), Failure>> {
     let Some(bench) = Bench::read(tx, entering).await? else {
@@ -309,7 +309,7 @@ fn test_result(bench: &Bench, assertion: &Assertion, given: Option<&Vec<String>>
 async fn issue(
     tx: &mut Tx,
     (hold, entering): (&Hold, &Entering),
-    (code, profile): (&NewCode, &Profile),
+    (code, profile): (&Code, &Profile),
     trace: &mut Trace,
 ) -> Result<()> {
     if let Some(sid) = &entering.assertion.session_id {

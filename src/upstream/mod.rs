@@ -92,7 +92,8 @@ pub struct Ask {
     pub wishes: Wishes,
 }
 
-/// What the application wishes of the identity provider.
+/// What the application wishes of the identity provider, of what it may (OpenID Connect Core 1.0 section
+/// 3.1.2.1).
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wishes {

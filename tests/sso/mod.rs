@@ -23,7 +23,6 @@ mod replay;
 mod secrets;
 mod session_filters;
 mod sweep;
-
 mod tenants;
 mod test_sign_in;
 mod token;

@@ -1,6 +1,6 @@
 //! An attempt on its way: what it begins with, and what is taken to go on with.
 
-use super::Origin;
+use super::{Hold, Origin};
 use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId, SsoSessionId};
 use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
@@ -66,16 +66,6 @@ pub struct Refusal {
     pub browser: Browser,
     /// Who began it.
     pub starter: Starter,
-}
-
-/// The right of a request to go on with an attempt that it took. It is lost to who takes the attempt over, and
-/// with the attempt's end.
-#[derive(Clone, Debug)]
-pub struct Hold {
-    /// The attempt.
-    pub id: SsoSessionId,
-    /// When it was taken.
-    pub taken_at: Timestamp,
 }
 
 /// An attempt that was taken to go on with.

@@ -3,6 +3,7 @@
 mod attempt;
 mod grant;
 mod happening;
+mod hold;
 mod kept_trace;
 mod narrow;
 mod table;
@@ -13,20 +14,19 @@ use serde::Serialize;
 use crate::base::failure::{Failure, FailureCode, Owner};
 use crate::base::id::{ConnectionId, OrganizationId, ProfileId, SsoSessionId};
 use crate::base::page::{Page, PageRequest};
-use crate::base::secret::{SecretHash, equal};
+use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
 use crate::base::trace::{Outcome, Step, Trace};
 use crate::base::{Error, Result};
 use crate::db::Tx;
 
-pub use attempt::{
-    Browser, Hold, NewCode, Phase, Refusal, Start, Starter, Take, Taken, Unredeemed,
-};
+pub use attempt::{Browser, NewCode, Phase, Refusal, Start, Starter, Take, Taken, Unredeemed};
 pub use grant::{
     AuthorizationCode, TOKEN_LIFETIME_S, find_code, find_profile, of_profile, redeem, revoke_token,
     spend, take_back,
 };
 use happening::{Subject, close};
+pub use hold::{Hold, is_lost};
 pub use narrow::first_id;
 pub use test_result::{
     GroupsState, Origin, TestGroups, TestProfile, TestResult, TestRoles, TestRule,
@@ -243,11 +243,11 @@ pub async fn in_hand(
     id: &SsoSessionId,
     secrets: (&SecretHash, &SecretHash),
 ) -> Result<Option<Timestamp>> {
-    table::in_hand(tx, id, secrets).await
+    hold::in_hand(tx, id, secrets).await
 }
 
-/// What a repeated answer needs of an attempt that has one of these codes, and whose code nobody has
-/// redeemed. Not limited to an environment, as [`take`].
+/// What a repeated answer needs of an attempt of this browser whose code nobody has redeemed. Not limited to
+/// an environment, as [`take`].
 ///
 /// # Errors
 ///
@@ -256,10 +256,8 @@ pub async fn unredeemed(
     tx: &mut Tx,
     id: &SsoSessionId,
     secrets: (&SecretHash, &SecretHash),
-    codes: &[SecretHash],
 ) -> Result<Option<Unredeemed>> {
-    let found = table::unredeemed(tx, id, secrets).await?;
-    Ok(found.filter(|it| codes.iter().any(|code| equal(code.as_bytes(), &it.code_hash))))
+    table::unredeemed(tx, id, secrets).await
 }
 
 /// Takes an attempt over from a request that took it at `since` and has not answered: its node may be
@@ -275,26 +273,10 @@ pub async fn take_over(
     (secret, browser): (&SecretHash, &SecretHash),
     since: Timestamp,
 ) -> Result<Take> {
-    if !table::give_back(tx, id, (secret, browser), since).await? {
+    if !hold::give_back(tx, id, (secret, browser), since).await? {
         return Ok(Take::Consumed);
     }
     take(tx, id, secret, Phase::Departed).await
-}
-
-/// What a unit is told whose request has lost its hold on an attempt: nothing of the unit may stay.
-const LOST: &str = "login_not_in_hand";
-
-/// Whether a unit failed because its request has lost its hold on the attempt.
-pub fn is_lost(error: &Error) -> bool {
-    matches!(error, Error::Conflict { code, .. } if *code == LOST)
-}
-
-/// Tells a unit that has changed no row that the attempt is not its request's any more.
-fn held(changed: u64) -> Result<()> {
-    if changed == 1 {
-        return Ok(());
-    }
-    Err(Error::conflict(LOST, "Another request has taken this login over, or it has ended."))
 }
 
 /// Sends an attempt to the identity provider once more: a new secret takes it when the browser comes back,
@@ -306,10 +288,10 @@ fn held(changed: u64) -> Result<()> {
 pub async fn depart_again(
     tx: &mut Tx,
     hold: &Hold,
-    (secret, memory_sealed): (&SecretHash, &[u8]),
+    remembered: (&SecretHash, &[u8]),
     trace: &Trace,
 ) -> Result<()> {
-    held(table::to_departed(tx, hold, secret, memory_sealed, &trace_text(trace)?).await?)
+    hold::to_departed(tx, hold, remembered, &trace_text(trace)?).await
 }
 
 /// Keeps the trace so far of an attempt that goes on.
@@ -318,7 +300,7 @@ pub async fn depart_again(
 ///
 /// As [`depart_again`].
 pub async fn keep_trace(tx: &mut Tx, hold: &Hold, trace: &Trace) -> Result<()> {
-    held(table::set_trace(tx, hold, &trace_text(trace)?).await?)
+    hold::set_trace(tx, hold, &trace_text(trace)?).await
 }
 
 /// Hands the attempt to the consent page: a new secret takes it, what is remembered is replaced.
@@ -329,10 +311,10 @@ pub async fn keep_trace(tx: &mut Tx, hold: &Hold, trace: &Trace) -> Result<()> {
 pub async fn ask_consent(
     tx: &mut Tx,
     hold: &Hold,
-    (secret, memory_sealed): (&SecretHash, &[u8]),
+    remembered: (&SecretHash, &[u8]),
     trace: &Trace,
 ) -> Result<()> {
-    held(table::to_consent(tx, hold, secret, memory_sealed, &trace_text(trace)?).await?)
+    hold::to_consent(tx, hold, remembered, &trace_text(trace)?).await
 }
 
 /// Issues a code for the attempt: it stands for the profile, and is good for [`LIFETIME_MS`], the most
@@ -348,7 +330,7 @@ pub async fn issue_code(
     person: (&str, &ProfileId),
     trace: &Trace,
 ) -> Result<()> {
-    held(table::to_issued(tx, hold, code, person, &trace_text(trace)?).await?)
+    hold::to_issued(tx, hold, code, person, &trace_text(trace)?).await
 }
 
 /// Records that an attempt failed that a request has in hand. Does nothing if it is not any more.
@@ -424,7 +406,7 @@ pub async fn log_out(tx: &mut Tx, id: &SsoSessionId, step: (&str, &str)) -> Resu
 /// [`Error::Unavailable`] if it could not be stored.
 pub async fn keep_test_result(tx: &mut Tx, hold: &Hold, result: &TestResult) -> Result<()> {
     let text = serde_json::to_string(result).map_err(Error::internal)?;
-    held(table::set_test_result(tx, hold, &result.profile.email, &text).await?)
+    hold::set_test_result(tx, hold, (&result.profile.email, &text)).await
 }
 
 /// Records that a test went through.
@@ -436,7 +418,7 @@ pub async fn pass_test(tx: &mut Tx, hold: &Hold, trace: &Trace) -> Result<()> {
     let ending = (None, Some(trace_text(trace)?));
     let since = Some(hold.taken_at);
     let ended = table::end(tx, &hold.id, Status::TestSuccessful, None, ending, since).await?;
-    held(u64::from(ended.is_some()))
+    ended.map(drop).ok_or_else(hold::lost)
 }
 
 /// Closes attempts that nobody finished in time, at the most `limit`; returns how many. Goes through

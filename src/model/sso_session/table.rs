@@ -1,11 +1,10 @@
 //! The rows of SSO sessions.
 
 use super::{
-    Filter, Hold, NewCode, Origin, Refusal, SessionError, SsoSession, Start, Status, Taken,
-    Unredeemed, kept_trace,
+    Filter, Origin, Refusal, SessionError, SsoSession, Start, Status, Taken, Unredeemed, kept_trace,
 };
 use crate::base::failure::FailureCode;
-use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId, ProfileId, SsoSessionId};
+use crate::base::id::{ConnectionId, EnvironmentId, OrganizationId, SsoSessionId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
@@ -102,9 +101,8 @@ pub(super) async fn take(
             "UPDATE sso_sessions SET step = 'arrived', updated_at = $1
              WHERE id = $2 AND state_hash = $3 AND step = $4 AND status = 'in_progress'
              RETURNING environment_id, id, updated_at, organization_id, connection_id,
-                 connection_version,
-                 redirect_uri, origin, code_challenge, browser_hash, memory_sealed, trace,
-                 expires_at, created_at",
+                 connection_version, redirect_uri, origin, code_challenge, browser_hash,
+                 memory_sealed, trace, expires_at, created_at",
             &[tx.now().into(), id.into(), secret.into(), phase.into()],
         )
         .await?;
@@ -155,22 +153,6 @@ pub(super) async fn status_by_secret(
     }))
 }
 
-pub(super) async fn in_hand(
-    tx: &mut Tx,
-    id: &SsoSessionId,
-    (secret, browser): (&SecretHash, &SecretHash),
-) -> Result<Option<Timestamp>> {
-    let row = tx
-        .fetch_optional(
-            "SELECT updated_at FROM sso_sessions
-             WHERE id = $1 AND state_hash = $2 AND browser_hash = $3 AND step = 'arrived'
-                 AND status = 'in_progress'",
-            &[id.into(), secret.into(), browser.into()],
-        )
-        .await?;
-    stored::one(row.map(|mut row| row.next()))
-}
-
 pub(super) async fn unredeemed(
     tx: &mut Tx,
     id: &SsoSessionId,
@@ -193,116 +175,6 @@ pub(super) async fn unredeemed(
             code_hash: row.next()?,
         })
     }))
-}
-
-/// Gives an attempt back that a request took at this moment and has not answered; whether it was so.
-pub(super) async fn give_back(
-    tx: &mut Tx,
-    id: &SsoSessionId,
-    (secret, browser): (&SecretHash, &SecretHash),
-    taken_at: Timestamp,
-) -> Result<bool> {
-    let changed = tx
-        .execute(
-            "UPDATE sso_sessions SET step = 'departed'
-             WHERE id = $1 AND state_hash = $2 AND browser_hash = $3 AND step = 'arrived'
-                 AND updated_at = $4 AND status = 'in_progress'",
-            &[id.into(), secret.into(), browser.into(), taken_at.into()],
-        )
-        .await?;
-    Ok(changed == 1)
-}
-
-pub(super) async fn to_departed(
-    tx: &mut Tx,
-    hold: &Hold,
-    secret: &SecretHash,
-    memory_sealed: &[u8],
-    trace: &str,
-) -> Result<u64> {
-    tx.execute(
-        "UPDATE sso_sessions
-         SET step = 'departed', state_hash = $1, memory_sealed = $2, trace = $3, updated_at = $4
-         WHERE environment_id = $5 AND id = $6 AND updated_at = $7 AND step = 'arrived'
-             AND status = 'in_progress'",
-        &[
-            secret.into(),
-            memory_sealed.into(),
-            trace.into(),
-            tx.now().into(),
-            (&tx.environment_id()).into(),
-            (&hold.id).into(),
-            hold.taken_at.into(),
-        ],
-    )
-    .await
-}
-
-pub(super) async fn set_trace(tx: &mut Tx, hold: &Hold, trace: &str) -> Result<u64> {
-    tx.execute(
-        "UPDATE sso_sessions SET trace = $1
-         WHERE environment_id = $2 AND id = $3 AND updated_at = $4 AND step = 'arrived'
-             AND status = 'in_progress'",
-        &[trace.into(), (&tx.environment_id()).into(), (&hold.id).into(), hold.taken_at.into()],
-    )
-    .await
-}
-
-pub(super) async fn to_consent(
-    tx: &mut Tx,
-    hold: &Hold,
-    secret: &SecretHash,
-    memory_sealed: &[u8],
-    trace: &str,
-) -> Result<u64> {
-    tx.execute(
-        "UPDATE sso_sessions
-         SET step = 'consent', state_hash = $1, memory_sealed = $2, trace = $3, updated_at = $4,
-             expires_at = $5
-         WHERE environment_id = $6 AND id = $7 AND updated_at = $8 AND step = 'arrived'
-             AND status = 'in_progress'",
-        &[
-            secret.into(),
-            memory_sealed.into(),
-            trace.into(),
-            tx.now().into(),
-            tx.now().plus_ms(super::LIFETIME_MS).into(),
-            (&tx.environment_id()).into(),
-            (&hold.id).into(),
-            hold.taken_at.into(),
-        ],
-    )
-    .await
-}
-
-pub(super) async fn to_issued(
-    tx: &mut Tx,
-    hold: &Hold,
-    code: &NewCode,
-    (email, profile_id): (&str, &ProfileId),
-    trace: &str,
-) -> Result<u64> {
-    tx.execute(
-        "UPDATE sso_sessions
-         SET step = 'issued', code_hash = $1, email = $2, profile_id = $3, trace = $4,
-             memory_sealed = CASE WHEN CAST($5 AS BIGINT) = 1 THEN memory_sealed END,
-             updated_at = $6, expires_at = $7
-         WHERE environment_id = $8 AND id = $9 AND updated_at = $10 AND step = 'arrived'
-             AND status = 'in_progress'",
-        &[
-            (&code.hash).into(),
-            email.into(),
-            profile_id.into(),
-            trace.into(),
-            code.is_repeatable.into(),
-            tx.now().into(),
-            tx.now().plus_ms(super::LIFETIME_MS).into(),
-            (&tx.environment_id()).into(),
-            (&hold.id).into(),
-            hold.taken_at.into(),
-        ],
-    )
-    .await
 }
 
 /// What the event of an ending tells.
@@ -411,27 +283,6 @@ pub(super) async fn set_logged_out(tx: &mut Tx, id: &SsoSessionId, trace: &str) 
     )
     .await
     .map(drop)
-}
-
-pub(super) async fn set_test_result(
-    tx: &mut Tx,
-    hold: &Hold,
-    email: &str,
-    result: &str,
-) -> Result<u64> {
-    tx.execute(
-        "UPDATE sso_sessions SET test_result = $1, email = $2
-         WHERE environment_id = $3 AND id = $4 AND updated_at = $5 AND step = 'arrived'
-             AND status = 'in_progress'",
-        &[
-            result.into(),
-            email.into(),
-            (&tx.environment_id()).into(),
-            (&hold.id).into(),
-            hold.taken_at.into(),
-        ],
-    )
-    .await
 }
 
 pub(super) async fn late(
