@@ -1,6 +1,7 @@
 //! The HTTP server: the faces behind one address, with patience for nobody who is slow on purpose.
 
 mod body;
+mod heads;
 mod places;
 mod stream;
 pub mod tls;
@@ -15,7 +16,7 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use http::HeaderValue;
-use http::header::{CONNECTION, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_TYPE, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -37,7 +38,7 @@ use crate::web::{assets, brand, guard, limit, request_id};
 use crate::{api, dashboard, delivery, domains, limits, login, portal};
 use body::TimelyBody;
 use places::{Place, Places};
-use stream::Lingering;
+use stream::ClientStream;
 
 /// How many connections may be open, if nobody says otherwise.
 pub const MAX_CONNECTIONS: u64 = 10_000;
@@ -217,7 +218,7 @@ where
         .header_read_timeout(client.patience)
         .max_header_size(guard::MAX_HEAD)
         .max_buf_size(READ_AHEAD)
-        .serve_connection(TokioIo::new(Lingering::new(stream)), service);
+        .serve_connection(TokioIo::new(ClientStream::new(stream, client.peer)), service);
     let _ = watcher.watch(connection).await;
 }
 
@@ -227,11 +228,13 @@ async fn answer(
     client: Arc<Client>,
 ) -> Result<axum::response::Response, Infallible> {
     client.place.work();
+    // What follows chunks is not looked at: `heads::Requests`.
+    let is_last = request.headers().contains_key(TRANSFER_ENCODING);
     let timely = |body| axum::body::Body::new(TimelyBody::new(body, client.patience));
     let mut request = request.map(timely);
     request.extensions_mut().insert(ConnectInfo(client.peer));
     let mut response = router.oneshot(request).await?;
-    if client.stopping.load(Ordering::Relaxed) {
+    if is_last || client.stopping.load(Ordering::Relaxed) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     client.place.wait();

@@ -1,6 +1,8 @@
-//! A connection that is closed so that its last answer arrives.
+//! A connection from which only requests come whose end is certain, and which is closed so that its last
+//! answer arrives.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -8,35 +10,58 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::heads::{REFUSAL, Refused, Requests};
+
 /// How long what still comes is taken after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A stream that goes on taking for a moment what the other side sends, after it has been shut down.
-/// Closed at once, it would be reset, and the answer to a request that is too large might be lost with
-/// the rest of the request (RFC 9112 section 9.6).
+/// The connection to a client.
+///
+/// It goes on taking for a moment what the other side sends, after it has been shut down. Closed at once,
+/// it would be reset, and the answer to a request that is too large might be lost with the rest of the
+/// request (RFC 9112 section 9.6).
 #[derive(Debug)]
-pub(super) struct Lingering<S> {
+pub(super) struct ClientStream<S> {
     inner: S,
+    peer: SocketAddr,
+    requests: Requests,
+    /// What is still to be read of [`REFUSAL`], once a request was refused: nothing else is.
+    refusal: Option<&'static [u8]>,
     end: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Lingering<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner, end: None }
+impl<S> ClientStream<S> {
+    pub(super) fn new(inner: S, peer: SocketAddr) -> Self {
+        Self { inner, peer, requests: Requests::new(), refusal: None, end: None }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Lingering<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let this = &mut *self;
+        if this.refusal.is_none() {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut this.inner).poll_read(context, buffer))?;
+            let Err(Refused { at, why }) = this.requests.read(&buffer.filled()[before..]) else {
+                return Poll::Ready(Ok(()));
+            };
+            tracing::debug!(peer = %this.peer, why, "it is not certain where a request ends: refused");
+            buffer.set_filled(before + at);
+            this.refusal = Some(REFUSAL);
+        }
+        let refusal = this.refusal.get_or_insert_default();
+        let (now, later) = refusal.split_at(refusal.len().min(buffer.remaining()));
+        buffer.put_slice(now);
+        *refusal = later;
+        Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,6 +1,7 @@
 //! The login, from the application's request to the profile: flows of several units of work with
 //! the network between them, but never within one.
 
+mod access_token;
 mod again;
 pub mod answer;
 pub mod authorize;

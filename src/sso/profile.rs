@@ -1,6 +1,6 @@
 //! `GET /sso/profile`: the profile of an access token.
 
-use super::token;
+use super::access_token;
 use crate::app::App;
 use crate::base::secret::Secret;
 use crate::base::{Caller, Result};
@@ -13,7 +13,7 @@ use crate::model::sso_session;
 ///
 /// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
 pub async fn read(app: &App, token: &Secret) -> Result<Option<Profile>> {
-    let Some(id) = token::login_of(token) else { return Ok(None) };
+    let Some(id) = access_token::login_of(token) else { return Ok(None) };
     let hash = token.hash();
     let find = async move |tx: &mut _| sso_session::find_profile(tx, &id, &hash).await;
     app.db.read_briefly(&Caller::anonymous(), find).await

@@ -1,16 +1,12 @@
 //! `POST /sso/token`: from the application's code to an access token and the profile.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
-use serde_json::json;
+use std::sync::Arc;
 
-use super::{Ticket, failure_of, keys, system};
+use super::access_token::{self, Token};
+use super::{Ticket, failure_of};
 use crate::app::App;
 use crate::base::id::{EnvironmentId, SsoSessionId};
 use crate::base::secret::{Secret, SecretHash, base64url, equal, sha256};
-use crate::base::signing;
-use crate::base::time::Timestamp;
 use crate::base::{Caller, Error, Result};
 use crate::db::Tx;
 use crate::model::api_key::{self, Access};
@@ -91,11 +87,11 @@ impl From<Error> for TokenError {
 
 /// Who asks, and whether a secret proved it.
 #[derive(PartialEq, Eq)]
-struct Client {
-    environment_id: EnvironmentId,
-    client_id: String,
+pub(super) struct Client {
+    pub(super) environment_id: EnvironmentId,
+    pub(super) client_id: String,
     is_public: bool,
-    access_tokens: AccessTokens,
+    pub(super) access_tokens: AccessTokens,
 }
 
 /// Redeems a code.
@@ -128,11 +124,14 @@ pub async fn redeem(app: &App, request: Request) -> Result<Granted, TokenError> 
         return Err(Denied::Code(Refusal::unknown()).told());
     };
     let fingerprint = fingerprint(&request, &client, &code);
-    let tokens = access_tokens(app, &request, &client, &code).await?;
-    let redeeming = Redeeming { request, credentials, client, code, fingerprint, tokens };
-    let granted =
-        app.db.write(&Caller::anonymous(), async move |tx| redeeming.run(tx).await).await?;
-    match granted {
+    let redeeming = Arc::new(Redeeming { request, credentials, client, code, fingerprint });
+    let mut redeemed = redeeming.attempt(app).await?;
+    // This very request may have been granted a token while one was made ready here, which says other
+    // times. Now they are known, and the same token is made.
+    if matches!(&redeemed, Err(Denied::Code(refusal)) if refusal.reason == TOKEN_DIFFERS) {
+        redeemed = redeeming.attempt(app).await?;
+    }
+    match redeemed {
         Ok(Redeemed { granted, session_id, is_repeated }) => {
             request::belongs_to(&session_id);
             if !is_repeated {
@@ -259,97 +258,6 @@ fn fingerprint(request: &Request, client: &Client, code: &Ticket) -> SecretHash 
     SecretHash::of(&text)
 }
 
-/// A token that may be granted.
-struct Token {
-    text: Secret,
-    /// When it ends; `None`: after its lifetime.
-    expires_at: Option<Timestamp>,
-}
-
-/// The token for this request: the same one for its repetition, although only a hash is stored. The
-/// first is for a new request; a repetition may find any of them, made before the keys changed.
-async fn access_tokens(
-    app: &App,
-    request: &Request,
-    client: &Client,
-    code: &Ticket,
-) -> Result<Vec<Token>> {
-    let mut tokens = Vec::new();
-    for random in random_parts(app, request, code) {
-        tokens.push(match client.access_tokens {
-            AccessTokens::Opaque => {
-                let ticket = Ticket { id: code.id.clone(), secret: random };
-                Token { text: ticket.text(), expires_at: None }
-            }
-            AccessTokens::Jwt => signed(app, client, code, random).await?,
-        });
-    }
-    Ok(tokens)
-}
-
-/// A JWT (RFC 9068) around a random text. Signed before the code is taken: signing takes longer than a
-/// unit of work may.
-async fn signed(app: &App, client: &Client, code: &Ticket, random: Secret) -> Result<Token> {
-    let caller = system(&client.environment_id);
-    let (id, secret) = (code.id.clone(), code.secret.hash());
-    let read = async move |tx: &mut Tx| {
-        let Some(code) = sso_session::find_code(tx, &id, &secret).await? else { return Ok(None) };
-        if code.environment_id != tx.environment_id() {
-            return Ok(None);
-        }
-        let expires_at = code.token_expires_at;
-        let expires_at = expires_at.unwrap_or_else(|| tx.now().plus_ms(TOKEN_LIFETIME_S * 1000));
-        Ok(Some((code, expires_at.as_s())))
-    };
-    let Some((code, exp)) = app.db.read_briefly(&caller, read).await? else {
-        // There is nothing to grant.
-        return Ok(Token { text: random, expires_at: None });
-    };
-    let key = keys::current(app, &client.environment_id).await?;
-    let claims = json!({
-        "iss": app.url(&format!("/sso/{}", client.client_id)),
-        "aud": client.client_id,
-        "client_id": client.client_id,
-        "sub": code.profile.id,
-        "sid": code.sso_session_id,
-        "org_id": code.profile.organization_id,
-        "iat": exp - TOKEN_LIFETIME_S,
-        "exp": exp,
-        "jti": random.expose(),
-    });
-    let private = key.open(&app.sealer)?;
-    let text = Secret::new(signing::sign(&private, (&key.id, "at+jwt"), &claims)?);
-    Ok(Token { text, expires_at: Some(Timestamp::from_ms(exp * 1000)) })
-}
-
-/// The login that an access token says it is of. Nothing else is believed of it: it is good if the
-/// login knows the hash of all of it.
-pub(super) fn login_of(token: &Secret) -> Option<SsoSessionId> {
-    #[derive(Deserialize)]
-    struct Claims {
-        sid: SsoSessionId,
-    }
-
-    if let Some(ticket) = Ticket::parse(token.expose()) {
-        return Some(ticket.id);
-    }
-    let claims = URL_SAFE_NO_PAD.decode(token.expose().split('.').nth(1)?).ok()?;
-    serde_json::from_slice(&claims).ok().map(|Claims { sid }| sid)
-}
-
-/// What no two tokens have in common, but those of the same request.
-fn random_parts(app: &App, request: &Request, code: &Ticket) -> Vec<Secret> {
-    match &request.idempotency_key {
-        Some(key) => {
-            let code = code.text();
-            let parts = [code.expose().as_bytes(), key.as_bytes()];
-            let codes = app.sealer.authenticate_by_each("access token", &parts);
-            codes.iter().map(|code| Secret::new(base64url(code))).collect()
-        }
-        None => vec![Secret::random("")],
-    }
-}
-
 /// A code that was good.
 struct Redeemed {
     granted: Granted,
@@ -357,31 +265,43 @@ struct Redeemed {
     is_repeated: bool,
 }
 
-/// One unit: finds the code, judges it, grants the token.
+/// Finds the code, judges it, grants the token.
 struct Redeeming {
     request: Request,
     credentials: Credentials,
     client: Client,
     code: Ticket,
     fingerprint: SecretHash,
-    tokens: Vec<Token>,
 }
 
 /// What comes of a code, or the reason why nothing does.
 type Judged<T> = Result<T, &'static str>;
 
+/// This very request was granted a token that is none of those that were made ready for it, or is good no
+/// more.
+const TOKEN_DIFFERS: &str = "token_differs";
+
 impl Redeeming {
+    /// Makes tokens ready, and does the rest in one unit.
+    async fn attempt(self: &Arc<Self>, app: &App) -> Result<Result<Redeemed, Denied>> {
+        let tokens = access_token::make(app, &self.request, &self.client, &self.code).await?;
+        let redeeming = Arc::clone(self);
+        app.db.write(&Caller::anonymous(), async move |tx| redeeming.run(tx, &tokens).await).await
+    }
+
     /// A client that is no longer what it was a moment ago has not touched the code.
-    async fn run(&self, tx: &mut Tx) -> Result<Result<Redeemed, Denied>> {
+    async fn run(&self, tx: &mut Tx, tokens: &[Token]) -> Result<Result<Redeemed, Denied>> {
         match authenticate(tx, &self.credentials).await? {
-            Ok(client) if client == self.client => Ok(self.settle(tx).await?.map_err(Denied::Code)),
+            Ok(client) if client == self.client => {
+                Ok(self.settle(tx, tokens).await?.map_err(Denied::Code))
+            }
             // Its settings have changed since: what was made ready is not what it wants now.
             Ok(_) => Ok(Err(Denied::Client(TokenError::Unavailable))),
             Err(error) => Ok(Err(Denied::Client(error))),
         }
     }
 
-    async fn settle(&self, tx: &mut Tx) -> Result<Result<Redeemed, Refusal>> {
+    async fn settle(&self, tx: &mut Tx, tokens: &[Token]) -> Result<Result<Redeemed, Refusal>> {
         let (session_id, secret) = (&self.code.id, self.code.secret.hash());
         // Whoever finds that something came between has to look again. Two things can, each once: the
         // login ends, and another request spends the code.
@@ -392,12 +312,12 @@ impl Redeeming {
             let is_repeated =
                 code.spent_by.as_deref().is_some_and(|it| it == self.fingerprint.as_bytes());
             let outcome = if is_repeated {
-                Some(self.repeat(tx, &code).await?)
+                Some(self.repeat(tx, &code, tokens).await?)
             } else if code.spent_by.is_some() {
                 sso_session::revoke_token(tx, session_id).await?;
                 Some(Err("code_replay"))
             } else {
-                self.grant(tx, &code).await?
+                self.grant(tx, &code, tokens).await?
             };
             let Some(outcome) = outcome else { continue };
             let session_id = session_id.clone();
@@ -415,6 +335,7 @@ impl Redeeming {
         &self,
         tx: &mut Tx,
         code: &AuthorizationCode,
+        tokens: &[Token],
     ) -> Result<Option<Judged<Granted>>> {
         let judged = self.judge(tx, code).await?;
         let judged = judged.and(if code.is_awaited { Ok(()) } else { Err("code_expired") });
@@ -422,7 +343,7 @@ impl Redeeming {
             let is_spent = sso_session::spend(tx, code, &self.fingerprint).await?;
             return Ok(is_spent.then_some(Err(reason)));
         }
-        let token = self.tokens.first().ok_or_else(|| Error::internal("no token to grant"))?;
+        let token = tokens.first().ok_or_else(|| Error::internal("no token to grant"))?;
         let expires_at = token.expires_at;
         let expires_at = expires_at.unwrap_or_else(|| tx.now().plus_ms(TOKEN_LIFETIME_S * 1000));
         let given = (&token.text.hash(), expires_at);
@@ -434,17 +355,22 @@ impl Redeeming {
     }
 
     /// Finds the token that this very request was granted.
-    async fn repeat(&self, tx: &mut Tx, code: &AuthorizationCode) -> Result<Judged<Granted>> {
+    async fn repeat(
+        &self,
+        tx: &mut Tx,
+        code: &AuthorizationCode,
+        tokens: &[Token],
+    ) -> Result<Judged<Granted>> {
         if let Err(reason) = self.judge(tx, code).await? {
             return Ok(Err(reason));
         }
-        for token in &self.tokens {
+        for token in tokens {
             let found = sso_session::find_profile(tx, &self.code.id, &token.text.hash()).await?;
             if let Some(profile) = found {
                 return Ok(Ok(Granted { access_token: token.text.clone(), profile }));
             }
         }
-        Ok(Err("code_replay"))
+        Ok(Err(TOKEN_DIFFERS))
     }
 
     /// The checks of a code.

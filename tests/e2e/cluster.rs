@@ -7,6 +7,7 @@ use url::Url;
 use vestibule::config::SETTINGS;
 
 use super::process::{Process, program};
+use super::proxies;
 use super::service::{Application, Service, free_port};
 use crate::support::http::Request;
 
@@ -87,10 +88,7 @@ impl Cluster {
 
 /// The configuration that docs/operations.md gives, with addresses and times that suit a test.
 fn configuration(port: u16, nodes: &[Service]) -> String {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
-        .unwrap();
-    let (_, block) = page.split_once("```haproxy\n").unwrap();
-    let (block, _) = block.split_once("```").unwrap();
+    let block = proxies::configuration("haproxy");
     let mut text = "global\n    maxconn 4000\n".to_owned();
     for line in block.lines().filter(|line| !line.trim_start().starts_with("server ")) {
         let line = match line.trim_start().split(' ').next() {

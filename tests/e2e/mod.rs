@@ -23,6 +23,7 @@ mod npm;
 mod oidc_provider;
 mod pooler;
 pub mod process;
+mod proxies;
 mod queue;
 mod sdk;
 pub mod service;

@@ -1,5 +1,7 @@
 //! The keys that access tokens are signed with, and the tokens.
 
+use std::time::Duration;
+
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,6 +25,18 @@ impl World {
         assert_eq!(answer.status, 200, "{}", answer.text());
         workos_schema::check(&Method::GET, "/sso/jwks/client_1", 200, &answer.text());
         answer.json()["keys"].as_array().unwrap().clone()
+    }
+
+    /// Redeems a code, always by the same request.
+    async fn redeem_once(&self, code: &str) -> Answer {
+        let form = [
+            ("client_id", self.demo.seeded.client_id.as_str()),
+            ("client_secret", self.demo.seeded.api_key.expose()),
+            ("grant_type", "authorization_code"),
+            ("code", code),
+        ];
+        let url = self.url("/sso/token");
+        Request::post_form(&url, &form).header("idempotency-key", "once").send().await
     }
 }
 
@@ -93,24 +107,36 @@ both_engines! {
     async fn a_repeated_request_gets_the_same_signed_token_and_a_replay_none(world: World) {
         world.change_environment(json!({ "access_tokens": "jwt" })).await;
         let code = world.code().await;
-        let post = async || {
-            let url = world.url("/sso/token");
-            let form = [
-                ("client_id", world.demo.seeded.client_id.as_str()),
-                ("client_secret", world.demo.seeded.api_key.expose()),
-                ("grant_type", "authorization_code"),
-                ("code", code.as_str()),
-            ];
-            Request::post_form(&url, &form).header("idempotency-key", "once").send().await
-        };
-        let first = post().await.json();
+        let first = world.redeem_once(&code).await.json();
         world.clock.advance_ms(3_000);
-        assert_eq!(post().await.json(), first);
+        assert_eq!(world.redeem_once(&code).await.json(), first);
         assert_eq!(world.redeem(&code, &[]).await.json()["error"], "invalid_grant");
         let token = first["access_token"].as_str().unwrap();
         assert_eq!(world.profile(token).await.status, 401, "what a replayed code gave is revoked");
         let wrong = world.redeem("wrong", &[]).await;
         assert_eq!((wrong.status.as_u16(), &wrong.json()["error"]), (400, &json!("invalid_grant")));
+    }
+
+    async fn a_request_and_its_repetition_at_once_get_the_same_signed_token(world: World) {
+        world.change_environment(json!({ "access_tokens": "jwt" })).await;
+        world.redeem(&world.code().await, &[]).await;
+        let code = world.code().await;
+        let held = world.db.hold_logins().await;
+        let let_go = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            // The second one is made ready when another time is to stand in the token.
+            world.clock.advance_ms(3_000);
+            let second = tokio::join!(world.redeem_once(&code), async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                drop(held);
+            });
+            second.0
+        };
+        let (first, second) = tokio::join!(world.redeem_once(&code), let_go);
+        assert_eq!((first.status.as_u16(), second.status.as_u16()), (200, 200), "{}", second.text());
+        assert_eq!(first.json(), second.json());
+        let token = first.json()["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(world.profile(&token).await.status, 200);
     }
 
     async fn a_signing_key_is_replaced_without_a_token_that_nobody_can_verify(world: World) {

@@ -78,6 +78,22 @@ impl TestDb {
         }
     }
 
+    /// Lets nobody change a login until what is returned is dropped; they are read meanwhile.
+    pub async fn hold_logins(&self) -> Held {
+        match &self.location {
+            Location::Sqlite(path) => {
+                let connection = rusqlite::Connection::open(path).unwrap();
+                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+                Held { _sqlite: Some(connection), _postgres: None }
+            }
+            Location::Postgres(url) => {
+                let client = super::postgres::connect(url).await;
+                client.batch_execute("BEGIN; LOCK TABLE sso_sessions IN SHARE MODE").await.unwrap();
+                Held { _sqlite: None, _postgres: Some(client) }
+            }
+        }
+    }
+
     /// The server, if it is PostgreSQL.
     pub fn server(&self) -> Option<&'static Server> {
         if let Place::Server { server, .. } = &self.place { Some(*server) } else { None }
@@ -87,6 +103,12 @@ impl TestDb {
     pub fn url(&self) -> Option<&str> {
         if let Location::Postgres(url) = &self.location { Some(url) } else { None }
     }
+}
+
+/// A transaction of somebody else, which ends with this.
+pub struct Held {
+    _sqlite: Option<rusqlite::Connection>,
+    _postgres: Option<tokio_postgres::Client>,
 }
 
 impl Drop for TestDb {
