@@ -11,6 +11,7 @@ use vestibule::db::Tx;
 use vestibule::model::sso_session::{self, NewCode, Phase, Take, Taken};
 
 use super::expect::{ADA, assert_page, values};
+use super::initiate;
 use crate::support::http::{Browser, Request};
 use crate::support::{World, both_engines};
 
@@ -72,6 +73,45 @@ both_engines! {
         // Neither answer of the identity provider is good once more.
         assert_page(&browser.get(&callback).await, FailureCode::StateInvalid);
         assert_page(&browser.get(&back).await, FailureCode::FlowConsumed);
+    }
+
+    async fn sto_04_a_login_that_began_at_the_identity_provider_still_asks_after_that(world: World) {
+        initiate::allow(&world).await;
+        let issuer = world.demo.tenant.base_url().to_owned();
+        let link = initiate::link(&world, &[("iss", &issuer)]).await;
+        let mut browser = world.browser();
+        let callback = world.to_callback(&mut browser, &link, ADA).await;
+        take(&world, &callback).await;
+        let callback = world.to_callback(&mut browser, &callback, ADA).await;
+        let page = browser.get(&callback).await;
+        assert_eq!(page.status, 200, "a link alone signs nobody in");
+        let code = initiate::agree(&world, &mut browser, &page).await.param("code").expect("a code");
+        assert_eq!(world.redeem(&code, &[]).await.status, 200);
+    }
+
+    async fn sto_04_a_test_sign_in_whose_node_has_died_is_made_again_as_a_test(world: World) {
+        let (mut test, callback) = world.to_test_callback(ADA).await;
+        take(&world, &callback).await;
+        let callback = world.to_callback(&mut test.browser, &callback, ADA).await;
+        let answer = test.browser.get(&callback).await;
+        assert!(answer.location().contains(&test.id), "{}", answer.text());
+        let session = world.session(&test.id).await;
+        assert_eq!(session["status"], "test_successful", "{session:#}");
+        assert!(session["trace"].to_string().contains("callback.taken_over"));
+    }
+
+    async fn sto_04_one_of_two_requests_that_come_again_at_once_takes_the_login_over(world: World) {
+        let (mut browser, callback, _) = in_hand(&world).await;
+        let (mut one, mut other) = (browser.clone(), browser.clone());
+        let (one, other) = tokio::join!(one.get(&callback), other.get(&callback));
+        let (departed, late) = if one.status == 302 { (one, other) } else { (other, one) };
+        assert_page(&late, FailureCode::FlowConsumed);
+        let back = world.demo.tenant.sign_in(&departed.location(), ADA).await.unwrap();
+        let arrived = browser.get(&Url::parse(&back).unwrap()).await;
+        let code = arrived.param("code").unwrap_or_else(|| panic!("{}", arrived.text()));
+        assert_eq!(world.redeem(&code, &[]).await.status, 200);
+        let steps = steps(&world).await;
+        assert_eq!(steps.iter().filter(|step| *step == "callback.taken_over").count(), 1);
     }
 
     async fn csr_02_only_the_browser_that_began_a_login_can_have_it_taken_over(world: World) {

@@ -5,11 +5,11 @@ use url::Url;
 use vestibule::base::failure::FailureCode;
 
 use super::expect::{ADA, assert_departed, assert_page, values};
-use crate::support::http::{Answer, Request};
+use crate::support::http::{Answer, Browser, Request};
 use crate::support::{World, both_engines};
 
 /// The link of the demo's connection, with these parameters.
-async fn link(world: &World, params: &[(&str, &str)]) -> Url {
+pub(super) async fn link(world: &World, params: &[(&str, &str)]) -> Url {
     let path = format!("/connections/{}", world.demo.seeded.connection_id);
     let connection = world.api("GET", &path, None).await.json();
     let key = connection["external_key"].as_str().unwrap();
@@ -22,8 +22,16 @@ async fn open(world: &World, params: &[(&str, &str)]) -> Answer {
     Request::get(&link(world, params).await).send().await
 }
 
-async fn allow(world: &World) {
+pub(super) async fn allow(world: &World) {
     world.change_connection(json!({ "policy": { "idp_initiated": true } })).await;
+}
+
+/// Goes on from the page that asks whether to.
+pub(super) async fn agree(world: &World, browser: &mut Browser, page: &Answer) -> Answer {
+    let page = page.text();
+    let ticket = page.split_once("name=\"ticket\" value=\"").unwrap().1;
+    let fields = [("ticket", ticket.split_once('"').unwrap().0), ("answer", "continue")];
+    browser.send(Request::post_form(&world.url("/sso/consent"), &fields)).await
 }
 
 both_engines! {
@@ -55,11 +63,7 @@ both_engines! {
             let back = world.demo.tenant.sign_in(asked.as_str(), ADA).await.unwrap();
             let page = browser.get(&Url::parse(&back).unwrap()).await;
             assert_eq!(page.status, 200, "round {round}: a link alone signs nobody in");
-            let page = page.text();
-            let ticket = page.split_once("name=\"ticket\" value=\"").unwrap().1;
-            let fields = [("ticket", ticket.split_once('"').unwrap().0), ("answer", "continue")];
-            let request = Request::post_form(&world.url("/sso/consent"), &fields);
-            let answer = browser.send(request).await;
+            let answer = agree(&world, &mut browser, &page).await;
             let code = answer.param("code").expect("a code");
             assert_eq!(answer.location(), format!("{}?code={code}", world.demo.redirect_uri));
         }

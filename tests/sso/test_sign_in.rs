@@ -16,10 +16,10 @@ use crate::support::http::{Answer, Browser};
 use crate::support::{World, both_engines};
 
 /// A test that has begun: the browser with its cookie, where it goes, and the session.
-struct Test {
-    browser: Browser,
+pub(super) struct Test {
+    pub(super) browser: Browser,
     location: Url,
-    id: String,
+    pub(super) id: String,
 }
 
 impl World {
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// A test of the demo's connection that has come as far as the tenant's answer.
-    async fn to_test_callback(&self, email: &str) -> (Test, Url) {
+    pub(super) async fn to_test_callback(&self, email: &str) -> (Test, Url) {
         let connection = self.demo.seeded.connection_id.to_string();
         let began = self.begin_test(&connection, &ReturnTo::DashboardConnection).await;
         let test = began.unwrap_or_else(|refused| panic!("{}", refused.failure));
@@ -55,7 +55,7 @@ impl World {
         (answer, self.session(&test.id).await)
     }
 
-    async fn session(&self, id: &str) -> Value {
+    pub(super) async fn session(&self, id: &str) -> Value {
         self.api("GET", &format!("/sso_sessions/{id}"), None).await.json()
     }
 
