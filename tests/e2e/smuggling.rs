@@ -18,7 +18,7 @@ use crate::support::{Folder, TestDb};
 enum Expected {
     /// 400, and the connection ends.
     Refused,
-    /// One answer: what follows is its body, and no request.
+    /// One answer: what follows is its body, or is not read.
     One,
 }
 
@@ -120,6 +120,13 @@ fn attacks() -> Vec<Attack> {
     add("a body that nobody reads", One, ("POST", "/nowhere", "1.1"), length);
     add("a body of a refused request", One, ("POST", "/organizations", "1.1"), length);
     add("chunks", One, token, "Transfer-Encoding: chunked\r\n\r\n{hex}\r\n{hidden}\r\n0\r\n\r\n");
+    // Nothing is read after chunks.
+    add(
+        "chunks, then a request",
+        One,
+        token,
+        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}",
+    );
     all
 }
 
