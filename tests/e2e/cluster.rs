@@ -95,7 +95,7 @@ fn configuration(port: u16, nodes: &[Service]) -> String {
             Some("bind") => {
                 &format!("    bind 127.0.0.1:{port}\n    http-response set-header {NODE} %s")
             }
-            Some("default-server") => "    default-server check inter 200ms fall 1 rise 1",
+            Some("default-server") => &line.replace("inter 1s", "inter 200ms"),
             _ => line,
         };
         let _ = writeln!(text, "{line}");

@@ -74,7 +74,7 @@ impl Customer {
                 None => departed = arrived,
             }
         };
-        let token = application.redemption(&code).send().await;
+        let token = application.redemption(&code).in_two_packets().send().await;
         assert_eq!(token.status, 200, "{token:?}");
         let token = token.json();
         assert_eq!(token["profile"]["email"], email);

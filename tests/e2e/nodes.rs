@@ -234,19 +234,40 @@ async fn sto_04_a_node_that_is_killed_under_load_fails_no_login() {
     let mut stage = Stage::set(TENANTS).await;
     let mut load = Load::start(&stage);
     let mut random = SplitMix(SEED);
-    for _ in 0..rounds() {
+    for round in 0..rounds() {
         load.more(20 + random.below(20)).await;
         let victim = random.below(NODES);
-        stage.cluster.nodes[victim].process.kill();
+        let another = (victim + 1) % NODES;
+        // Every second time two of the three.
+        let victims: &[usize] = if round % 2 == 0 { &[victim] } else { &[victim, another] };
+        for victim in victims {
+            stage.cluster.nodes[*victim].process.kill();
+        }
         load.more(20).await;
-        stage.cluster.nodes[victim].start_again().await;
+        for victim in victims {
+            stage.cluster.nodes[*victim].start_again().await;
+        }
         stage.cluster.balanced(NODES).await;
-        // One node at a time: what this one had in hand is finished before the next one dies.
+        // What they had in hand is finished before the next one dies.
         tokio::time::sleep(TAKEN_OVER).await;
     }
     println!("{} logins", load.end().await);
     let taken_over = stage.taken_over().await;
     println!("{taken_over} of them were taken over");
+}
+
+#[tokio::test]
+async fn where_no_node_answers_the_balancer_says_when_to_ask_again() {
+    let mut stage = Stage::set(0).await;
+    for node in &mut stage.cluster.nodes {
+        node.process.kill();
+    }
+    let application = &stage.cluster.application;
+    for request in [Request::get(&application.url("/healthz")), application.redemption("code")] {
+        let answer = request.send().await;
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert_eq!(answer.header("retry-after"), Some("2"));
+    }
 }
 
 #[tokio::test]

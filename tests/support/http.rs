@@ -1,9 +1,13 @@
 //! A small HTTP client: one request as it is written here, no redirects, no guesses.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use hyper::{HeaderMap, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -21,6 +25,39 @@ pub struct Request {
     method: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    /// How long after the head the body is sent.
+    pause: Option<Duration>,
+}
+
+/// A body that may be sent a while after the head.
+struct Late {
+    pause: Option<Pin<Box<tokio::time::Sleep>>>,
+    body: Bytes,
+}
+
+impl Body for Late {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
+        let body = std::mem::take(&mut self.body);
+        Poll::Ready((!body.is_empty()).then(|| Ok(Frame::data(body))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.body.len() as u64)
+    }
 }
 
 /// What came back.
@@ -34,7 +71,8 @@ pub struct Answer {
 impl Request {
     pub fn new(method: &str, url: &Url) -> Self {
         let (method, url) = (method.to_owned(), url.clone());
-        Self { url, via: None, target: None, method, headers: Vec::new(), body: Vec::new() }
+        let (headers, body) = (Vec::new(), Vec::new());
+        Self { url, via: None, target: None, method, headers, body, pause: None }
     }
 
     pub fn get(url: &Url) -> Self {
@@ -76,6 +114,12 @@ impl Request {
         self.header(CONTENT_TYPE.as_str(), content_type)
     }
 
+    /// Sends the body a while after the head, as clients do that write twice.
+    pub fn in_two_packets(mut self) -> Self {
+        self.pause = Some(Duration::from_millis(10));
+        self
+    }
+
     pub async fn send(self) -> Answer {
         self.try_send().await.expect("an answer")
     }
@@ -100,7 +144,9 @@ impl Request {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let request = request.body(Full::new(Bytes::from(self.body))).expect("a request");
+        let pause = self.pause.map(|pause| Box::pin(tokio::time::sleep(pause)));
+        let body = Late { pause, body: Bytes::from(self.body) };
+        let request = request.body(body).expect("a request");
         let (parts, body) = sender.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
         Ok(Answer { status: parts.status, headers: parts.headers, body })
