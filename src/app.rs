@@ -10,13 +10,13 @@ use crate::base::secret::{Secret, random_alphanumeric};
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 use crate::config::{self, Config, Database};
-use crate::db::{Db, Location};
+use crate::db::{Claim, Db, Location};
 use crate::dns::{self, Dns};
 use crate::model::administrator::link;
 use crate::model::connection::Connection;
 use crate::model::installation;
 use crate::outbound::Outbound;
-use crate::seal::Sealer;
+use crate::seal::{KeyError, Sealer};
 use crate::upstream::Upstream;
 
 /// The file with the sealing keys, in the data directory.
@@ -152,6 +152,36 @@ impl App {
         }))
     }
 
+    /// Opens them for a service, which on SQLite is the only one as long as the claim is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] if there is another one; as [`App::open`].
+    pub async fn open_to_serve(config: Config, clock: Clock) -> Result<(Self, Option<Claim>)> {
+        make_directory(&config.data)?;
+        let claim = Db::claim(&location(&config.database))?;
+        Ok((Self::open(config, clock).await?, claim))
+    }
+
+    /// Opens them for a command, for which there has to be something.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if there is no database; as [`App::open`].
+    pub async fn open_existing(config: Config, clock: Clock) -> Result<Self> {
+        match &config.database {
+            Database::Sqlite(path) if !path.exists() => {
+                let message = format!(
+                    "There is no database {}. Give the settings of the service (--data, --config, or its \
+                     VESTIBULE_ variables); `vestibule serve` makes a new one.",
+                    path.display()
+                );
+                Err(Error::invalid("no_database", "database", message))
+            }
+            _ => Self::open(config, clock).await,
+        }
+    }
+
     /// A URL of ours; `path` begins with a slash. Only the configured base URL counts: what a
     /// request says of its host is never used.
     pub fn url(&self, path: &str) -> String {
@@ -176,16 +206,36 @@ impl App {
 ///
 /// [`Error::Internal`] with what is wrong with them.
 pub fn sealer(config: &Config, sealed_with: Option<&str>) -> Result<Sealer> {
-    let sealer = match (&config.keys, &config.keys_command) {
-        (Some(text), _) => Sealer::from_text(text),
-        (None, Some(command)) => Sealer::from_command(command),
-        (None, None) => Sealer::from_file(&config.data.join(KEY_FILE), sealed_with),
+    let file = config.data.join(KEY_FILE);
+    let (place, sealer) = match (&config.keys, &config.keys_command) {
+        (Some(text), _) => ("the setting `keys`".to_owned(), Sealer::from_text(text)),
+        (None, Some(command)) => {
+            ("what the setting `keys_command` prints".to_owned(), Sealer::from_command(command))
+        }
+        (None, None) => {
+            let sealer = Sealer::from_file(&file, sealed_with);
+            warn_of_readers(&file);
+            (format!("the key file {}", file.display()), sealer)
+        }
     };
-    let sealer = sealer.map_err(Error::internal)?;
+    let sealer = sealer.map_err(|error| match error {
+        KeyError::Malformed(_) | KeyError::None => Error::internal(error).at(place),
+        named => Error::internal(named),
+    })?;
     if !config.is_local() {
         sealer.check_is_secret().map_err(Error::internal)?;
     }
     Ok(sealer)
+}
+
+/// Warns if others than its owner may read the key file.
+fn warn_of_readers(file: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(file).map_or(0, |it| it.permissions().mode());
+    if mode & 0o077 != 0 {
+        let file = file.display();
+        tracing::warn!(%file, "others may read the key file: let it be of mode 0600");
+    }
 }
 
 /// A setting as the database room has it.

@@ -1,6 +1,7 @@
 //! The program `vestibule`: reads the command line, opens the house, serves or manages.
 
-use std::io::IsTerminal;
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use vestibule::app::App;
+use vestibule::app::{App, KEY_FILE};
 use vestibule::base::time::Clock;
 use vestibule::base::{Caller, Error};
 use vestibule::cli::{
@@ -69,13 +70,18 @@ fn runtime(beside: usize) -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }
 
+/// Prints a text. Whoever closes the pipe has read enough.
+fn say(text: impl Display) -> std::io::Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 fn failed(error: &Failure) -> ExitCode {
     match error.downcast_ref::<Error>() {
-        // The operator is the one who may see the whole chain, and needs no word for its kind.
-        Some(error) => {
-            let chain = error.chain();
-            eprintln!("vestibule: {}", chain.strip_prefix("internal error: ").unwrap_or(&chain));
-        }
+        // The operator is the one who may see the whole chain.
+        Some(error) => eprintln!("vestibule: {}", error.told()),
         None => eprintln!("vestibule: {error}"),
     }
     ExitCode::FAILURE
@@ -87,31 +93,31 @@ async fn execute(cli: Cli, sources: &Sources, mut config: Config) -> Result<Exit
         Command::Manage(command) => {
             config.log_level = tracing::Level::WARN;
             start_log(&config);
-            let app = App::open(config, Clock::system()).await?;
+            let app = App::open_existing(config, Clock::system()).await?;
             let session = Session { app, environment: cli.environment };
-            println!("{:#}", run(&session, command).await?);
+            say(format_args!("{:#}", run(&session, command).await?))?;
         }
         Command::Upkeep(command) => {
             config.log_level = tracing::Level::WARN;
             start_log(&config);
-            println!("{:#}", maintain((sources, config), command).await?);
+            say(format_args!("{:#}", maintain((sources, config), command).await?))?;
         }
         Command::Doctor(args) => {
             config.log_level = tracing::Level::WARN;
             start_log(&config);
-            let app = App::open(config, Clock::system()).await?;
+            let app = App::open_existing(config, Clock::system()).await?;
             let session = Session { app, environment: cli.environment };
             let (text, healthy) = examine(&session, &args).await?;
-            println!("{text}");
+            say(&text)?;
             return Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(NEEDS_ATTENTION) });
         }
         Command::Migrate(args) => {
             start_log(&config);
-            println!("{:#}", migrate(&config, &args).await?);
+            say(format_args!("{:#}", migrate(&config, &args).await?))?;
         }
         Command::Copy(args) => {
             start_log(&config);
-            println!("{:#}", copy(&config, &args).await?);
+            say(format_args!("{:#}", copy(&config, &args).await?))?;
         }
         Command::Apply(args) => {
             config.log_level = tracing::Level::WARN;
@@ -119,24 +125,26 @@ async fn execute(cli: Cli, sources: &Sources, mut config: Config) -> Result<Exit
             let app = App::open(config, Clock::system()).await?;
             let session = Session { app, environment: cli.environment };
             let (text, code) = apply(&session, &args).await?;
-            println!("{text}");
+            say(&text)?;
             return Ok(code);
         }
         Command::Export(args) => {
             config.log_level = tracing::Level::WARN;
             start_log(&config);
-            let app = App::open(config, Clock::system()).await?;
+            let app = App::open_existing(config, Clock::system()).await?;
             let session = Session { app, environment: cli.environment };
-            print!("{}", export(&session, &args).await?);
+            say(export(&session, &args).await?.trim_end())?;
         }
-        Command::Import(command) => println!("{:#}", import(&config, command).await?),
-        Command::Config | Command::Demo(_) => show_settings(sources, &config),
+        Command::Import(command) => {
+            say(format_args!("{:#}", import(&config, command).await?))?;
+        }
+        Command::Config | Command::Demo(_) => show_settings(sources, &config)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the effective settings and where each comes from.
-fn show_settings(sources: &Sources, config: &Config) {
+fn show_settings(sources: &Sources, config: &Config) -> std::io::Result<()> {
     for (setting, value, origin) in sources.shown() {
         let derived = match setting.name {
             "base_url" => config.base_url.to_string(),
@@ -145,12 +153,14 @@ fn show_settings(sources: &Sources, config: &Config) {
                 Database::Postgres(_) => value.to_owned(),
             },
             "keys" if config.keys_command.is_some() => "(printed by keys_command)".to_owned(),
-            "keys" => format!("(in {})", config.data.join(vestibule::app::KEY_FILE).display()),
+            "keys" => format!("(in {})", config.data.join(KEY_FILE).display()),
             _ => String::new(),
         };
         let value = if value.is_empty() { &derived } else { value };
-        println!("{:<28} {:<32} # {origin}", setting.name, format!("= {value:?}"));
+        let value = format!("= {value:?}");
+        say(format_args!("{:<28} {value:<32} # {origin}", setting.name))?;
     }
+    Ok(())
 }
 
 fn start_log(config: &Config) {
@@ -190,7 +200,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     start_log(&config);
     count_panics();
     let listen = config.listen;
-    let app = App::open(config, Clock::system()).await?;
+    let (app, _claim) = App::open_to_serve(config, Clock::system()).await?;
     let stopped = stopped()?;
     let listener = listen_on(listen).await?;
     let tls = match &app.config.tls {
@@ -203,9 +213,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
     };
     first_start(&app).await?;
     if let Some(url) = first_run_url(&app).await? {
-        println!(
-            "Nobody administers this installation yet. This link is good once, for a day:\n\n  {url}\n"
-        );
+        say(format_args!(
+            "Nobody administers this installation yet. This link is good once, for a day, until the next \
+             start (of any node) prints another:\n\n  {url}\n"
+        ))?;
     }
     tracing::info!(%listen, base_url = %app.config.base_url, "serving");
     let background = tokio::spawn(server::background(app.clone()));
@@ -272,21 +283,31 @@ async fn first_start(app: &App) -> Result<(), Failure> {
         })
         .await?;
     if let Some((environment, secret)) = made {
-        let base = app.url("");
-        println!(
-            "A new installation in {data}, with a first environment.\n\n  \
+        let (config, base) = (&app.config, app.url(""));
+        let place = match &config.database {
+            Database::Sqlite(path) => path.display().to_string(),
+            Database::Postgres(_) => "PostgreSQL".to_owned(),
+        };
+        let keys = match (&config.keys, &config.keys_command) {
+            (None, None) => format!(
+                "Keep {} apart from backups of the database: it opens the secrets in it.\n",
+                config.data.join(KEY_FILE).display()
+            ),
+            _ => String::new(),
+        };
+        say(format_args!(
+            "A new installation in {place}, with a first environment.\n\n  \
              client_id  {client_id}\n  \
              API key    {key}   (shown this once)\n\n\
-             Keep {data}/vestibule.key apart from backups of the database: it opens the secrets in it.\n\
-             Go on, with the same settings as here (such as --data {data}):\n\n  \
+             {keys}Go on, with the same settings as here (flags, file or variables; `vestibule config` shows \
+             them):\n\n  \
              vestibule redirect-uri create https://your-application/callback\n  \
              vestibule organization create 'Your customer'\n  \
              vestibule connection create ORGANIZATION 'Their Okta' --help\n\n\
              or with the API, described at {base}/openapi.json\n",
-            data = app.config.data.display(),
             client_id = environment.client_id,
             key = secret.expose(),
-        );
+        ))?;
     }
     Ok(())
 }
@@ -329,13 +350,13 @@ async fn with_demo(
     match login {
         Some(email) => {
             let email = if email.is_empty() { &demo.people[0].email } else { &email };
-            println!("{:#}", demo.login(email).await?);
+            say(format_args!("{:#}", demo.login(email).await?))?;
         }
         None => {
             if json {
-                println!("{}", demo.to_json());
+                say(demo.to_json())?;
             } else {
-                println!("{}", demo.to_text());
+                say(demo.to_text())?;
             }
             let background = tokio::spawn(server::background(demo.app.clone()));
             stopped.await;

@@ -175,7 +175,10 @@ impl fmt::Debug for Sealer {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// A line is not 43 characters of base64url.
-    #[error("a sealing key is 43 characters of base64url; key number {0} is not")]
+    #[error(
+        "a sealing key must be 43 characters of base64url (with - and _, without + / =); key number {0} \
+         is not"
+    )]
     Malformed(usize),
     /// There is no key.
     #[error("there is no sealing key")]

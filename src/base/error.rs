@@ -87,15 +87,39 @@ impl Error {
         Self::RateLimited { message: message.into() }
     }
 
+    /// The same, saying of what it is an error where that is not plain from it: `place` stands in front of
+    /// its causes. What is the caller's own fault stays as it is.
+    #[must_use]
+    pub fn at(self, place: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Unavailable(cause) => Self::unavailable(format!("{place}: {}", causes(&*cause))),
+            Self::Internal(cause) => Self::internal(format!("{place}: {}", causes(&*cause))),
+            other => other,
+        }
+    }
+
     /// The whole chain of causes in one line, for the log.
     pub fn chain(&self) -> String {
-        let mut line = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            line.push_str(": ");
-            line.push_str(&error.to_string());
-            cause = error.source();
-        }
-        line
+        causes(self)
     }
+
+    /// The causes in one line, for an operator at a terminal, who needs no word for the kind of error.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Unavailable(cause) | Self::Internal(cause) => causes(&**cause),
+            other => causes(other),
+        }
+    }
+}
+
+/// An error with what caused it, in one line.
+fn causes(error: &(dyn StdError + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
 }

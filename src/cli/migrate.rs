@@ -50,6 +50,12 @@ pub async fn migrate(config: &Config, args: &MigrateArgs) -> Result<Value> {
     if args.status {
         return Ok(status(&before));
     }
+    let applied = before.iter().filter(|step| step.applied_at.is_some()).map(|step| step.version);
+    let schema = applied.max().unwrap_or(0);
+    if args.to.is_some_and(|to| to < schema) {
+        let message = format!("The schema is at {schema}: migrations only go forward.");
+        return Err(Error::invalid("unknown_migration", "to", message));
+    }
     let pending: Vec<&Step> = before.iter().filter(|step| pending(step)).collect();
     if args.plan {
         let planned = pending

@@ -1,6 +1,7 @@
 //! The command line: what the guide does by mouse, for scripts and operators.
 //!
-//! Every command prints JSON on stdout (the doctor on request); notes and errors go to stderr.
+//! Every command prints JSON on stdout (the doctor on request, `config` and `export` never); notes and
+//! errors go to stderr.
 
 mod administrators;
 mod args;

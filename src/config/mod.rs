@@ -148,7 +148,7 @@ impl Config {
     /// [`ConfigError::Malformed`], naming the setting, its origin and what is wrong.
     pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
         let listen = sources.text("listen").parse().map_err(|_| {
-            sources.malformed("listen", "is an IP address and a port, such as 127.0.0.1:8080")
+            sources.malformed("listen", "must be an IP address and a port, such as 127.0.0.1:8080")
         })?;
         let data = PathBuf::from(sources.text("data"));
         Ok(Self {
@@ -159,22 +159,22 @@ impl Config {
             keys: Some(sources.text("keys")).filter(|text| !text.is_empty()).map(Secret::new),
             keys_command: keys_command(sources)?,
             log_level: sources.text("log.level").parse().map_err(|_| {
-                sources.malformed("log.level", "is error, warn, info, debug or trace")
+                sources.malformed("log.level", "must be error, warn, info, debug or trace")
             })?,
             log_json: match sources.text("log.format") {
                 "json" => true,
                 "text" => false,
-                _ => return Err(sources.malformed("log.format", "is text or json")),
+                _ => return Err(sources.malformed("log.format", "must be text or json")),
             },
             log_requests: match sources.text("log.requests") {
                 "true" => true,
                 "false" => false,
-                _ => return Err(sources.malformed("log.requests", "is true or false")),
+                _ => return Err(sources.malformed("log.requests", "must be true or false")),
             },
             metrics_listen: match sources.text("metrics.listen") {
                 "" => None,
                 text => Some(text.parse().map_err(|_| {
-                    let problem = "is an IP address and a port, such as 127.0.0.1:9090";
+                    let problem = "must be an IP address and a port, such as 127.0.0.1:9090";
                     sources.malformed("metrics.listen", problem)
                 })?),
             },
@@ -183,7 +183,7 @@ impl Config {
                 text => match Url::parse(text) {
                     Ok(url) if matches!(url.scheme(), "http" | "https") => Some(url),
                     _ => {
-                        let problem = "is a URL that begins with http:// or https://";
+                        let problem = "must be a URL that begins with http:// or https://";
                         return Err(sources.malformed("traces.endpoint", problem));
                     }
                 },
@@ -192,7 +192,7 @@ impl Config {
             shutdown_delay_s: match sources.text("shutdown.delay_s").parse() {
                 Ok(seconds @ 0..=600) => seconds,
                 _ => {
-                    let problem = "is a number of seconds, 0 to 600";
+                    let problem = "must be a number of seconds, 0 to 600";
                     return Err(sources.malformed("shutdown.delay_s", problem));
                 }
             },
@@ -206,7 +206,10 @@ impl Config {
                 .map(|text| dns_server(text))
                 .collect::<Option<_>>()
                 .ok_or_else(|| {
-                    sources.malformed("dns.resolver", "is a list of addresses, such as 10.0.0.2:53")
+                    sources.malformed(
+                        "dns.resolver",
+                        "must be a list of addresses, such as 10.0.0.2:53",
+                    )
                 })?,
             trusted_proxies: sources
                 .list("trusted_proxies")
@@ -214,7 +217,7 @@ impl Config {
                 .map(|text| Range::parse(text))
                 .collect::<Option<_>>()
                 .ok_or_else(|| {
-                    sources.malformed("trusted_proxies", "is a list of addresses or CIDRs")
+                    sources.malformed("trusted_proxies", "must be a list of addresses or CIDRs")
                 })?,
             limits: Limits {
                 address_per_minute: sources.number("limits.address_per_minute")?,
@@ -262,12 +265,13 @@ fn base_url(sources: &Sources, listen: SocketAddr) -> Result<Url, ConfigError> {
         text => text.to_owned(),
     };
     let malformed = |problem| sources.malformed("base_url", problem);
-    let url = Url::parse(&text).map_err(|_| malformed("is no URL"))?;
+    let url = Url::parse(&text)
+        .map_err(|_| malformed("must be a URL, such as https://sso.example.com"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(malformed("begins with https:// or http://"));
+        return Err(malformed("must begin with https:// or http://"));
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err(malformed("has no path: the SDKs would drop it"));
+        return Err(malformed("must have no path: the SDKs would drop it"));
     }
     Ok(url)
 }
@@ -291,8 +295,9 @@ fn dns_server(text: &str) -> Option<SocketAddr> {
 fn database(sources: &Sources, data: &Path) -> Result<Database, ConfigError> {
     match sources.text("database") {
         "" => Ok(Database::Sqlite(data.join("vestibule.db"))),
-        url => Database::parse(url)
-            .ok_or_else(|| sources.malformed("database", "begins with postgres:// or sqlite://")),
+        url => Database::parse(url).ok_or_else(|| {
+            sources.malformed("database", "must begin with postgres:// or sqlite://")
+        }),
     }
 }
 
@@ -329,7 +334,7 @@ mod tests {
         let config = Config::read(&collect(&[], &flags).unwrap()).unwrap();
         assert_eq!((config.limits.address_per_minute, config.limits.guesses_per_minute), (0, 7));
         let error = collect(&[], &[("limits-api-key-per-minute", "-1")]).unwrap();
-        assert!(Config::read(&error).unwrap_err().to_string().contains("is a number"));
+        assert!(Config::read(&error).unwrap_err().to_string().contains("must be a number"));
     }
 
     #[test]
@@ -343,7 +348,7 @@ mod tests {
         ] {
             let sources = collect(&[], &[(flag, value)]).unwrap();
             let error = Config::read(&sources).unwrap_err().to_string();
-            assert!(error.contains("is a number, 1 to "), "{error}");
+            assert!(error.contains("must be a number, 1 to "), "{error}");
         }
     }
 

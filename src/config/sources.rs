@@ -184,12 +184,12 @@ impl Sources {
     pub(super) fn days(&self, name: &'static str) -> Result<i64, ConfigError> {
         match self.text(name).parse() {
             Ok(days @ 1..=36_500) => Ok(days),
-            _ => Err(self.malformed(name, "is a number of days, 1 to 36500")),
+            _ => Err(self.malformed(name, "must be a number of days, 1 to 36500")),
         }
     }
 
     pub(super) fn number(&self, name: &'static str) -> Result<u32, ConfigError> {
-        self.text(name).parse().map_err(|_| self.malformed(name, "is a number"))
+        self.text(name).parse().map_err(|_| self.malformed(name, "must be a number"))
     }
 
     pub(super) fn within(
@@ -199,7 +199,7 @@ impl Sources {
     ) -> Result<u64, ConfigError> {
         let number = self.text(name).parse::<u64>().ok().filter(|number| range.contains(number));
         number.ok_or_else(|| {
-            self.malformed(name, format!("is a number, {} to {}", range.start(), range.end()))
+            self.malformed(name, format!("must be a number, {} to {}", range.start(), range.end()))
         })
     }
 

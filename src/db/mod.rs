@@ -16,6 +16,7 @@ mod tx;
 mod unit;
 mod value;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -52,6 +53,12 @@ impl std::fmt::Debug for Location {
     }
 }
 
+/// The right to be the one service on a database of the embedded engine, as long as it is kept.
+#[derive(Debug)]
+pub struct Claim {
+    _lock: File,
+}
+
 /// The database. A clone is another handle to the same one.
 #[derive(Clone, Debug)]
 pub struct Db {
@@ -66,6 +73,18 @@ enum Engine {
 }
 
 impl Db {
+    /// Claims the database for this service, before it is opened. PostgreSQL has as many as come: `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] if another service has it, [`Error::Unavailable`] if its folder is not there.
+    pub fn claim(location: &Location) -> Result<Option<Claim>> {
+        match location {
+            Location::Sqlite(path) => Ok(Some(Claim { _lock: sqlite::claim(path)? })),
+            Location::Postgres(_) => Ok(None),
+        }
+    }
+
     /// Opens the database and brings its schema up to date.
     ///
     /// # Errors
@@ -88,7 +107,8 @@ impl Db {
         let engine = match location {
             Location::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, common.clone())?),
             Location::Postgres(url) => {
-                Engine::Postgres(postgres::Postgres::open(url, common.clone()).await?)
+                let opened = postgres::Postgres::open(url, common.clone()).await;
+                Engine::Postgres(opened.map_err(|error| error.at(postgres::shown(url)))?)
             }
         };
         Ok(Self { engine: Arc::new(engine), common })

@@ -67,7 +67,10 @@ async fn upg_06_an_unknown_setting_refuses_to_start_and_the_nearest_one_is_named
     assert!(file.failure().contains("file other.toml"), "{file:?}");
     assert!(file.failure().contains("did you mean `retention.events_days`?"), "{file:?}");
     let value = typed(folder.path(), &["serve", "--listen", "everywhere"]).await;
-    assert!(value.failure().contains("`listen` (flag --listen) is an IP address"), "{value:?}");
+    assert!(
+        value.failure().contains("`listen` (flag --listen) must be an IP address"),
+        "{value:?}"
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "it left something behind");
 }
 

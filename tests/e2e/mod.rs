@@ -30,6 +30,7 @@ pub mod service;
 mod set;
 mod shutdown;
 mod smuggling;
+mod starting;
 mod storm;
 mod support_bundle;
 mod tls;

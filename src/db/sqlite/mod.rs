@@ -4,6 +4,8 @@ mod connection;
 mod readers;
 mod writer;
 
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +23,39 @@ use writer::Writer;
 /// at 16 MB, but not while somebody reads, and under load somebody always does.
 const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
 
+/// What is locked of a file for the one service on it, beside the file.
+const SERVICE: &str = "-service";
+
+/// Makes the file if there is none, for its owner alone; SQLite makes those beside it likewise.
+fn create(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Keeps other services from a file, until what is returned is dropped or the process ends.
+pub(super) fn claim(path: &Path) -> Result<File> {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(SERVICE);
+    let mut options = OpenOptions::new();
+    let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&lock);
+    let place = format_args!("the database {}", path.display());
+    let lock = lock.map_err(|error| Error::unavailable(error).at(place))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::Conflict {
+            code: "database_in_use",
+            message: format!(
+                "Another service runs on the database {}. SQLite serves one; for several nodes, use \
+                 PostgreSQL.",
+                path.display()
+            ),
+        }),
+        Err(TryLockError::Error(error)) => Err(Error::unavailable(error).at(place)),
+    }
+}
+
 /// The embedded engine.
 #[derive(Debug)]
 pub(super) struct Sqlite {
@@ -31,8 +66,10 @@ pub(super) struct Sqlite {
 impl Sqlite {
     /// Opens the file and starts the writer.
     pub(super) fn open(path: &Path, common: Common) -> Result<Self> {
-        let writer = Connection::open(path, rusqlite::OpenFlags::default())?;
-        let readers = Readers::open(path, common.clone())?;
+        let place = |error: Error| error.at(format_args!("the database {}", path.display()));
+        create(path).map_err(|error| place(Error::unavailable(error)))?;
+        let writer = Connection::open(path, rusqlite::OpenFlags::default()).map_err(place)?;
+        let readers = Readers::open(path, common.clone()).map_err(place)?;
         let (queue, waiting) = mpsc::unbounded_channel();
         let writer = Writer::new(writer, waiting, (common, path));
         std::thread::Builder::new()
