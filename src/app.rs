@@ -173,7 +173,7 @@ impl App {
             Database::Sqlite(path) if !path.exists() => {
                 let message = format!(
                     "There is no database {}. Give the settings of the service (--data, --config, or its \
-                     VESTIBULE_ variables); `vestibule serve` makes a new one.",
+                     VESTIBULE_ variables). `vestibule serve`, `environment create` and `apply` make a new one.",
                     path.display()
                 );
                 Err(Error::invalid("no_database", "database", message))

@@ -47,6 +47,13 @@ pub enum Manage {
     Events,
 }
 
+impl Manage {
+    /// Whether it may be what an installation begins with. All else is about something that is there.
+    pub fn may_be_first(&self) -> bool {
+        matches!(self, Self::Environment(EnvironmentCommand::Create { .. }))
+    }
+}
+
 /// Commands of environments.
 #[derive(Debug, Subcommand)]
 pub enum EnvironmentCommand {

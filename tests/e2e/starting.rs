@@ -43,7 +43,7 @@ async fn the_database_is_for_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn a_command_makes_no_installation() {
+async fn a_command_makes_no_installation_but_for_the_one_that_makes_an_environment() {
     let folder = Folder::new();
     for command in [
         &["session", "list"][..],
@@ -57,6 +57,9 @@ async fn a_command_makes_no_installation() {
         assert!(refused.failure().contains("--config"), "{refused:?}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{command:?}");
     }
+    typed(folder.path(), &["environment", "create", "First"]).await.json();
+    let listed = typed(folder.path(), &["environment", "list"]).await.json();
+    assert_eq!(listed[0]["name"], "First");
 }
 
 #[tokio::test]
