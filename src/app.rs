@@ -163,23 +163,22 @@ impl App {
         Ok((Self::open(config, clock).await?, claim))
     }
 
-    /// Opens them for a command, for which there has to be something.
+    /// Opens them for a command that is about something that is there.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if there is no database; as [`App::open`].
+    /// [`Error::Invalid`] if there is no installation; as [`App::open`].
     pub async fn open_existing(config: Config, clock: Clock) -> Result<Self> {
-        match &config.database {
-            Database::Sqlite(path) if !path.exists() => {
-                let message = format!(
-                    "There is no database {}. Give the settings of the service (--data, --config, or its \
-                     VESTIBULE_ variables). `vestibule serve`, `environment create` and `apply` make a new one.",
-                    path.display()
-                );
-                Err(Error::invalid("no_database", "database", message))
-            }
-            _ => Self::open(config, clock).await,
+        let location = location(&config.database);
+        if !Db::is_there(&location, clock.clone()).await? {
+            let message = format!(
+                "There is no installation in {location}. Give the settings of the service (--data, \
+                 --config, or its VESTIBULE_ variables). `vestibule serve`, `environment create` and \
+                 `apply` make a new one."
+            );
+            return Err(Error::invalid("no_installation", "database", message));
         }
+        Self::open(config, clock).await
     }
 
     /// A URL of ours; `path` begins with a slash. Only the configured base URL counts: what a

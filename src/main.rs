@@ -93,9 +93,10 @@ async fn execute(cli: Cli, sources: &Sources, mut config: Config) -> Result<Exit
         Command::Manage(command) => {
             config.log_level = tracing::Level::WARN;
             start_log(&config);
-            let app = match command.may_be_first() {
-                true => App::open(config, Clock::system()).await?,
-                false => App::open_existing(config, Clock::system()).await?,
+            let app = if command.may_be_first() {
+                App::open(config, Clock::system()).await?
+            } else {
+                App::open_existing(config, Clock::system()).await?
             };
             let session = Session { app, environment: cli.environment };
             say(format_args!("{:#}", run(&session, command).await?))?;

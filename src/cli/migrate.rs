@@ -50,8 +50,7 @@ pub async fn migrate(config: &Config, args: &MigrateArgs) -> Result<Value> {
     if args.status {
         return Ok(status(&before));
     }
-    let applied = before.iter().filter(|step| step.applied_at.is_some()).map(|step| step.version);
-    let schema = applied.max().unwrap_or(0);
+    let schema = schema(&before);
     if args.to.is_some_and(|to| to < schema) {
         let message = format!("The schema is at {schema}: migrations only go forward.");
         return Err(Error::invalid("unknown_migration", "to", message));
@@ -70,6 +69,12 @@ pub async fn migrate(config: &Config, args: &MigrateArgs) -> Result<Value> {
     Ok(now)
 }
 
+/// The newest migration that the database has; 0: none.
+fn schema(steps: &[Step]) -> i64 {
+    let applied = steps.iter().filter(|step| step.applied_at.is_some());
+    applied.map(|step| step.version).max().unwrap_or(0)
+}
+
 fn status(steps: &[Step]) -> Value {
     let listed = steps.iter().map(|step| {
         let state = match (step.applied_at, step.sql) {
@@ -80,9 +85,8 @@ fn status(steps: &[Step]) -> Value {
         let (version, name) = (step.version, &step.name);
         json!({ "version": version, "name": name, "state": state, "applied_at": step.applied_at })
     });
-    let schema = steps.iter().filter(|step| step.applied_at.is_some()).map(|step| step.version);
     json!({
-        "schema": schema.max().unwrap_or(0),
+        "schema": schema(steps),
         "newest": newest(),
         "migrations": listed.collect::<Vec<_>>(),
     })

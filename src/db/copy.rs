@@ -266,7 +266,8 @@ fn text(path: &Path) -> Result<&str> {
     path.to_str().ok_or_else(|| Error::internal("the name of the file is no UTF-8"))
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+/// The file of this ending beside another one.
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()

@@ -51,6 +51,8 @@ const fn both(version: i64, name: &'static str, sql: &'static str) -> Migration 
 /// How the name of a migration begins after which older programs do not work any more. All others
 /// only add, so that nodes of the release before go on while the new ones start.
 const BREAKING: &str = "breaking_";
+/// The table in which a database says which migrations it has.
+pub(super) const TABLE: &str = "schema_migrations";
 
 /// A migration, and whether the database has it.
 #[derive(Clone, Debug)]
@@ -155,7 +157,7 @@ fn check_newer(applied: &Applied) -> Result<()> {
 type Applied = BTreeMap<i64, (String, Timestamp)>;
 
 async fn applied(db: &Db) -> Result<Applied> {
-    if !db.has_table("schema_migrations").await? {
+    if !db.has_table(TABLE).await? {
         return Ok(Applied::new());
     }
     db.read(&Caller::anonymous(), async |tx| noted(tx).await).await

@@ -53,6 +53,16 @@ impl std::fmt::Debug for Location {
     }
 }
 
+impl std::fmt::Display for Location {
+    /// Where it is, without user, password and parameters.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(url) => f.write_str(&postgres::shown(url)),
+        }
+    }
+}
+
 /// The right to be the one service on a database of the embedded engine, as long as it is kept.
 #[derive(Debug)]
 pub struct Claim {
@@ -112,6 +122,21 @@ impl Db {
             }
         };
         Ok(Self { engine: Arc::new(engine), common })
+    }
+
+    /// Whether an installation is there: nothing is made by the question.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn is_there(location: &Location, clock: Clock) -> Result<bool> {
+        match location {
+            Location::Sqlite(path) => Ok(path.exists()),
+            Location::Postgres(_) => {
+                let db = Self::connect(location, clock).await?;
+                db.has_table(migrate::TABLE).await
+            }
+        }
     }
 
     /// Whether there is a table of this name.

@@ -15,7 +15,7 @@ use super::heads::{REFUSAL, Refused, Requests};
 /// How long what still comes is taken after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The connection to a client.
+/// The connection to a client. Of requests whose end is not certain, nothing is read but [`REFUSAL`].
 ///
 /// It goes on taking for a moment what the other side sends, after it has been shut down. Closed at once,
 /// it would be reset, and the answer to a request that is too large might be lost with the rest of the

@@ -8,16 +8,10 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::process::{Outcome, Process, run, vestibule};
+use super::process::{Process, run, typed, vestibule};
 use super::service::{Okta, REDIRECT_URI, Service};
 use crate::support::Folder;
 use crate::support::http::Request;
-
-async fn typed(folder: &Path, arguments: &[&str]) -> Outcome {
-    let mut command = vestibule(folder);
-    command.args(arguments);
-    run(command).await
-}
 
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value[member].as_str().unwrap_or_else(|| panic!("no {member}: {value}"))

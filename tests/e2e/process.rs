@@ -67,6 +67,13 @@ pub async fn run(mut command: Command) -> Outcome {
     }
 }
 
+/// Runs the program under test to its end, in a folder, with these arguments.
+pub async fn typed(folder: &Path, arguments: &[&str]) -> Outcome {
+    let mut command = vestibule(folder);
+    command.args(arguments);
+    run(command).await
+}
+
 /// A program that runs beside the test.
 pub struct Process {
     child: Child,

@@ -67,6 +67,7 @@ impl Proxied {
         let settings = [
             ("--base-url", base_url.to_string()),
             ("--trusted-proxies", "127.0.0.1".to_owned()),
+            // Longer than the proxies keep connections to it, as the defaults are.
             ("--limits-request-timeout-s", "6".to_owned()),
         ];
         let service = Service::first_start(folder, &settings).await;

@@ -1,17 +1,10 @@
 //! What keeps the program from starting, and what it says then.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
-use super::process::{Outcome, program, run, vestibule};
+use super::process::{program, run, typed, vestibule};
 use super::service::{Service, free_port};
 use crate::support::{Folder, TestDb};
-
-async fn typed(folder: &Path, arguments: &[&str]) -> Outcome {
-    let mut command = vestibule(folder);
-    command.args(arguments);
-    run(command).await
-}
 
 #[tokio::test]
 async fn sto_14_a_second_service_on_one_file_is_refused_and_commands_work_beside_the_first() {
@@ -53,10 +46,27 @@ async fn a_command_makes_no_installation_but_for_the_one_that_makes_an_environme
         &["export"],
     ] {
         let refused = typed(folder.path(), command).await;
-        assert!(refused.failure().contains("There is no database "), "{command:?} {refused:?}");
+        assert!(
+            refused.failure().contains("There is no installation in "),
+            "{command:?} {refused:?}"
+        );
         assert!(refused.failure().contains("--config"), "{refused:?}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{command:?}");
     }
+    let db = TestDb::postgres().await;
+    let (server, name) = (db.server().unwrap(), "nothing_is_there");
+    let admin = server.connect("postgres").await;
+    admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let url = server.url(name);
+    let mut command = vestibule(folder.path());
+    command.args(["session", "list"]).env("VESTIBULE_DATABASE", &url);
+    let refused = run(command).await;
+    let (_, place) = url.rsplit_once('@').unwrap();
+    let expected = format!("There is no installation in postgres://{place}. ");
+    assert!(refused.failure().contains(&expected), "{refused:?}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    server.drop_database(name);
+
     typed(folder.path(), &["environment", "create", "First"]).await.json();
     let listed = typed(folder.path(), &["environment", "list"]).await.json();
     assert_eq!(listed[0]["name"], "First");

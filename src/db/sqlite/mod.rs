@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::copy::beside;
 use super::tx::{Common, Tx};
 use super::unit::Work;
 use crate::base::{Caller, Error, Result};
@@ -23,7 +24,7 @@ use writer::Writer;
 /// at 16 MB, but not while somebody reads, and under load somebody always does.
 const MAX_LOG_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What is locked of a file for the one service on it, beside the file.
+/// The ending of the file beside the database that its one service has locked.
 const SERVICE: &str = "-service";
 
 /// Makes the file if there is none, for its owner alone; SQLite makes those beside it likewise.
@@ -36,10 +37,9 @@ fn create(path: &Path) -> std::io::Result<()> {
 
 /// Keeps other services from a file, until what is returned is dropped or the process ends.
 pub(super) fn claim(path: &Path) -> Result<File> {
-    let mut lock = path.as_os_str().to_owned();
-    lock.push(SERVICE);
+    let lock = beside(path, SERVICE);
     let mut options = OpenOptions::new();
-    let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&lock);
+    let lock = options.write(true).create(true).truncate(false).mode(0o600).open(lock);
     let place = format_args!("the database {}", path.display());
     let lock = lock.map_err(|error| Error::unavailable(error).at(place))?;
     match lock.try_lock() {
