@@ -291,7 +291,8 @@ impl Outbound {
                 Err(_) => return Err(Error::Http),
             }
         }
-        let mut fresh = self.connect(request).await?;
+        // Apart, because it is rare, and would make every login as large as a TLS handshake is.
+        let mut fresh = Box::pin(self.connect(request)).await?;
         let answer = fresh.sender.send_request(message).await.map_err(|_| Error::Http)?;
         finish(slot, fresh, answer, request).await
     }

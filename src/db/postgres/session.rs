@@ -2,7 +2,7 @@
 
 use std::cell::{Cell as Flag, RefCell};
 use std::collections::HashMap;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -126,7 +126,7 @@ impl Session {
             let (_, done) = tokio::join!(biased; self.answers(), self.client.batch_execute(sql));
             done
         };
-        self.within(STATEMENT_TIMEOUT, control).await
+        self.within(STATEMENT_TIMEOUT, pin!(control)).await
     }
 
     /// Ends the transaction. If one of the statements that were sent before fails, it is undone,
@@ -137,7 +137,7 @@ impl Session {
             let answers = async { sent = self.answers().await };
             tokio::join!(biased; answers, self.client.batch_execute(sql)).1
         };
-        let ended = self.within(STATEMENT_TIMEOUT, control).await;
+        let ended = self.within(STATEMENT_TIMEOUT, pin!(control)).await;
         match (sent, ended) {
             // Without an answer to a statement, the end may have been carried out behind it.
             (Err(error), _) if error.as_db_error().is_some() => Err(End::Undone(self.sort(&error))),
@@ -154,7 +154,7 @@ impl Session {
 
     /// Waits for what was sent.
     pub(super) async fn settle(&self) -> Result<(), Failed> {
-        self.within(STATEMENT_TIMEOUT, self.answers()).await
+        self.within(STATEMENT_TIMEOUT, pin!(self.answers())).await
     }
 
     /// The answers to what was sent: the first error among them.
@@ -230,7 +230,7 @@ impl Session {
     async fn within<T>(
         &self,
         limit: Duration,
-        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        statement: Pin<&mut impl Future<Output = Result<T, tokio_postgres::Error>>>,
     ) -> Result<T, Failed> {
         match timeout(limit, statement).await {
             Ok(Ok(value)) => Ok(value),
@@ -360,14 +360,14 @@ impl Statements {
         limit: usize,
     ) -> Result<Vec<Row>> {
         let session = Rc::clone(&self.session);
-        let found = self.run(sql, STATEMENT_TIMEOUT, session.query(sql, params)).await?;
+        let found = self.run(sql, STATEMENT_TIMEOUT, pin!(session.query(sql, params))).await?;
         found.into_iter().take(limit).map(|row| cells(&row)).collect()
     }
 
     /// Runs a statement; returns how many rows it changed.
     pub(in crate::db) async fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64> {
         let session = Rc::clone(&self.session);
-        self.run(sql, STATEMENT_TIMEOUT, session.execute(sql, params)).await
+        self.run(sql, STATEMENT_TIMEOUT, pin!(session.execute(sql, params))).await
     }
 
     /// Sends a statement, whose answer is waited for with the next one's.
@@ -392,7 +392,7 @@ impl Statements {
             };
             session.post(Box::pin(statement)).await
         };
-        session.within(STATEMENT_TIMEOUT, posted).await.map_err(|failed| {
+        session.within(STATEMENT_TIMEOUT, pin!(posted)).await.map_err(|failed| {
             self.failure = Some(failed.failure);
             failed.error
         })
@@ -405,20 +405,22 @@ impl Statements {
         params: &[Param<'_>],
     ) -> Result<u64> {
         let session = Rc::clone(&self.session);
-        self.run(sql, MIGRATION_TIMEOUT, session.execute(sql, params)).await
+        self.run(sql, MIGRATION_TIMEOUT, pin!(session.execute(sql, params))).await
     }
 
     /// Runs several statements without parameters.
     pub(in crate::db) async fn execute_batch(&mut self, sql: &str) -> Result<()> {
         let session = Rc::clone(&self.session);
-        self.run(sql, MIGRATION_TIMEOUT, session.client.batch_execute(sql)).await
+        self.run(sql, MIGRATION_TIMEOUT, pin!(session.client.batch_execute(sql))).await
     }
 
+    /// Pinned, because each function that a future goes through by value makes it larger by its size, and
+    /// every unit is as large as its largest statement, whichever engine runs it.
     async fn run<T>(
         &mut self,
         sql: &str,
         limit: Duration,
-        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        statement: Pin<&mut impl Future<Output = Result<T, tokio_postgres::Error>>>,
     ) -> Result<T> {
         if self.reads_only && !sql.trim_start().starts_with("SELECT") {
             return Err(Error::internal("a unit that only reads has to use SELECT"));
@@ -436,7 +438,7 @@ impl Statements {
             let (sent, began, done) = tokio::join!(biased; session.answers(), control, statement);
             sent.and(began).and(done)
         };
-        session.within(limit, statement).await.map_err(|failed| {
+        session.within(limit, pin!(statement)).await.map_err(|failed| {
             self.failure = Some(failed.failure);
             failed.error
         })
