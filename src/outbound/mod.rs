@@ -291,7 +291,7 @@ impl Outbound {
                 Err(_) => return Err(Error::Http),
             }
         }
-        // Apart, because it is rare, and would make every login as large as a TLS handshake is.
+        // Boxed, because it is rare, and its future would make that of every login larger by 3 KB.
         let mut fresh = Box::pin(self.connect(request)).await?;
         let answer = fresh.sender.send_request(message).await.map_err(|_| Error::Http)?;
         finish(slot, fresh, answer, request).await

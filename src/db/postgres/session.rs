@@ -414,8 +414,9 @@ impl Statements {
         self.run(sql, MIGRATION_TIMEOUT, pin!(session.client.batch_execute(sql))).await
     }
 
-    /// Pinned, because each function that a future goes through by value makes it larger by its size, and
-    /// every unit is as large as its largest statement, whichever engine runs it.
+    /// Runs a statement behind what the server has to be told before it. It comes pinned: each function
+    /// that a future goes through by value makes it larger by its size, and every unit is as large as its
+    /// largest statement, whichever engine runs it.
     async fn run<T>(
         &mut self,
         sql: &str,
