@@ -11,6 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Parser;
+// Takes the place of `malloc` where the system's linker lets it: for what we allocate and for SQLite.
+use mimalloc as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -27,10 +29,6 @@ use vestibule::model::{api_key, environment};
 use vestibule::telemetry::{count_panics, max_open_files};
 use vestibule::upkeep::traces::Export;
 use vestibule::{demo, server};
-
-/// A login makes some thousand small allocations, on several threads.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What ended the program, for its last line.
 type Failure = Box<dyn std::error::Error + Send + Sync>;

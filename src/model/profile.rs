@@ -1,7 +1,10 @@
 //! Profiles: who signed in. The key is the connection and the identity provider's `sub`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::connection::Connection;
 use super::{audit, event, given};
@@ -40,9 +43,39 @@ pub struct Profile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<String>>,
     /// What the connection maps beyond the standard attributes.
-    pub custom_attributes: Map<String, Value>,
+    pub custom_attributes: Attributes,
     /// All claims.
-    pub raw_attributes: Map<String, Value>,
+    pub raw_attributes: Attributes,
+}
+
+/// A JSON object that nothing here looks into: it is its text, as it is stored and answered.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Attributes(Box<RawValue>);
+
+impl Attributes {
+    /// An object with these members; the same members make the same text.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] if they cannot be written.
+    pub fn new<'a>(members: impl IntoIterator<Item = (&'a String, &'a Value)>) -> Result<Self> {
+        let members: BTreeMap<&String, &Value> = members.into_iter().collect();
+        to_raw_value(&members).map(Self).map_err(Error::internal)
+    }
+
+    fn stored(text: String) -> Result<Self> {
+        if !text.starts_with('{') {
+            return Err(Error::internal("the attributes of a profile are no JSON object"));
+        }
+        RawValue::from_string(text).map(Self).map_err(Error::internal)
+    }
+}
+
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
 }
 
 /// A role as a profile names it.
@@ -76,9 +109,9 @@ pub struct SignIn {
     /// The groups, if there was a claim.
     pub groups: Option<Vec<String>>,
     /// What the connection maps beyond the standard attributes.
-    pub custom_attributes: Map<String, Value>,
+    pub custom_attributes: Attributes,
     /// All claims.
-    pub raw_attributes: Map<String, Value>,
+    pub raw_attributes: Attributes,
 }
 
 const COLUMNS: &str = "id, organization_id, connection_id, connection_type, idp_id, email,
@@ -197,8 +230,8 @@ pub async fn import(tx: &mut Tx, connection: &Connection, imported: &Imported) -
         name: None,
         roles: Vec::new(),
         groups: None,
-        custom_attributes: Map::new(),
-        raw_attributes: Map::new(),
+        custom_attributes: Attributes::new([])?,
+        raw_attributes: Attributes::new([])?,
     };
     create(tx, &shape(new, imported.id.clone())).await?;
     let details = serde_json::json!({ "connection_id": connection.id });
@@ -220,7 +253,7 @@ pub async fn count(tx: &mut Tx, connection_id: &ConnectionId) -> Result<i64> {
 }
 
 fn shape(new: SignIn, id: ProfileId) -> Profile {
-    let roles: Vec<RoleSlug> = new.roles.into_iter().map(|slug| RoleSlug { slug }).collect();
+    let roles = role_slugs(new.roles);
     Profile {
         object: "profile",
         id,
@@ -314,22 +347,22 @@ async fn update(tx: &mut Tx, id: &ProfileId, profile: &Profile) -> Result<()> {
 }
 
 /// What is stored as JSON.
-struct Columns {
+struct Columns<'a> {
     roles: String,
     groups: Option<String>,
-    custom_attributes: String,
-    raw_attributes: String,
+    custom_attributes: &'a str,
+    raw_attributes: &'a str,
 }
 
-impl Columns {
-    fn of(profile: &Profile) -> Result<Self> {
+impl<'a> Columns<'a> {
+    fn of(profile: &'a Profile) -> Result<Self> {
         let slugs: Vec<&str> =
             profile.roles.iter().flatten().map(|role| role.slug.as_str()).collect();
         Ok(Self {
             roles: json(&slugs)?,
             groups: profile.groups.as_ref().map(json).transpose()?,
-            custom_attributes: json(&profile.custom_attributes)?,
-            raw_attributes: json(&profile.raw_attributes)?,
+            custom_attributes: profile.custom_attributes.0.get(),
+            raw_attributes: profile.raw_attributes.0.get(),
         })
     }
 
@@ -337,8 +370,8 @@ impl Columns {
         [
             (&self.roles).into(),
             self.groups.as_deref().into(),
-            (&self.custom_attributes).into(),
-            (&self.raw_attributes).into(),
+            self.custom_attributes.into(),
+            self.raw_attributes.into(),
         ]
     }
 }
@@ -364,17 +397,15 @@ pub(super) fn from_row(mut row: Row) -> Result<Profile> {
         last_name: row.next()?,
         name: row.next()?,
         role: None,
-        roles: None,
-        groups: None,
-        custom_attributes: Map::new(),
-        raw_attributes: Map::new(),
+        roles: Some(role_slugs(parse(&row.next::<String>()?)?)),
+        groups: row.next::<Option<String>>()?.map(|text| parse(&text)).transpose()?,
+        custom_attributes: Attributes::stored(row.next()?)?,
+        raw_attributes: Attributes::stored(row.next()?)?,
     };
-    let slugs: Vec<String> = parse(&row.next::<String>()?)?;
-    let roles: Vec<RoleSlug> = slugs.into_iter().map(|slug| RoleSlug { slug }).collect();
-    profile.role = roles.first().cloned();
-    profile.roles = Some(roles);
-    profile.groups = row.next::<Option<String>>()?.map(|text| parse(&text)).transpose()?;
-    profile.custom_attributes = parse(&row.next::<String>()?)?;
-    profile.raw_attributes = parse(&row.next::<String>()?)?;
+    profile.role = profile.roles.iter().flatten().next().cloned();
     Ok(profile)
+}
+
+fn role_slugs(slugs: Vec<String>) -> Vec<RoleSlug> {
+    slugs.into_iter().map(|slug| RoleSlug { slug }).collect()
 }

@@ -18,7 +18,7 @@ use crate::db::Tx;
 use crate::model::connection::{self, Connection, ConnectionState, EmailDomains, EmailRules};
 use crate::model::environment::RoleMode;
 use crate::model::logout::{self, IdpSession, KeptIdToken};
-use crate::model::profile::{self, Profile, SignIn};
+use crate::model::profile::{self, Attributes, Profile, SignIn};
 use crate::model::role_decision::{self, Rules};
 use crate::model::sso_session::{
     GroupsState, Hold, Origin, TestGroups, TestProfile, TestResult, TestRoles, TestRule,
@@ -236,7 +236,7 @@ async fn admit(
     };
     let Bench { rules, known } = bench;
     let connection = &rules.connection;
-    let new = shape(connection, &entering.assertion, roles);
+    let new = shape(connection, &entering.assertion, roles)?;
     let profile = profile::sign_in(tx, new, known.as_ref()).await?;
     trace.did("profile.stored", profile.id.to_string());
     if connection.state == ConnectionState::Validating {
@@ -277,7 +277,9 @@ fn test_result(bench: &Bench, assertion: &Assertion, given: Option<&Vec<String>>
         role: role.clone(),
     };
     TestResult {
-        claims: about_person(&assertion.claims),
+        claims: about_person(&assertion.claims)
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
         profile: TestProfile {
             idp_id: assertion.subject.clone(),
             email: person.email.as_str().to_owned(),
@@ -364,22 +366,19 @@ fn check_email(
 }
 
 /// The claims without those of the protocol.
-fn about_person(claims: &Map<String, Value>) -> Map<String, Value> {
-    let about_person = |name: &str| !PROTOCOL_CLAIMS.contains(&name);
-    let claims = claims.iter().filter(|(name, _)| about_person(name));
-    claims.map(|(name, value)| (name.clone(), value.clone())).collect()
+fn about_person(claims: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    claims.iter().filter(|(name, _)| !PROTOCOL_CLAIMS.contains(&name.as_str()))
 }
 
 /// The profile that the assertion makes.
-fn shape(connection: &Connection, assertion: &Assertion, roles: Vec<String>) -> SignIn {
+fn shape(connection: &Connection, assertion: &Assertion, roles: Vec<String>) -> Result<SignIn> {
     let person = &assertion.profile;
     let groups = match &assertion.groups {
         Groups::Absent | Groups::Overflowed => None,
         groups => Some(groups.to_store().0.into_iter().map(str::to_owned).collect()),
     };
-    let raw =
-        if connection.policy.raw_attributes { about_person(&assertion.claims) } else { Map::new() };
-    SignIn {
+    let kept = about_person(&assertion.claims).filter(|_| connection.policy.raw_attributes);
+    Ok(SignIn {
         organization_id: connection.organization_id.clone(),
         connection_id: connection.id.clone(),
         connection_type: connection.connection_type.as_str().to_owned(),
@@ -390,7 +389,7 @@ fn shape(connection: &Connection, assertion: &Assertion, roles: Vec<String>) -> 
         name: person.name.clone(),
         roles,
         groups,
-        custom_attributes: assertion.custom_attributes.clone(),
-        raw_attributes: raw,
-    }
+        custom_attributes: Attributes::new(&assertion.custom_attributes)?,
+        raw_attributes: Attributes::new(kept)?,
+    })
 }

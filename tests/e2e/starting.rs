@@ -130,3 +130,13 @@ async fn a_key_file_that_others_may_read_is_told_of() {
     let told = run(service.command(&["environment", "list"])).await;
     assert!(told.stderr.contains("others may read the key file"), "{told:?}");
 }
+
+#[tokio::test]
+async fn memory_comes_from_mimalloc() {
+    let folder = Folder::new();
+    let mut command = vestibule(folder.path());
+    command.arg("--version").env("MIMALLOC_VERBOSE", "1");
+    // It is linked for nothing but `malloc`, so it is there only if it is that.
+    let told = run(command).await;
+    assert!(told.stderr.contains("mimalloc"), "{told:?}");
+}
