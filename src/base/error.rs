@@ -56,33 +56,40 @@ pub enum Error {
     Internal(#[source] Box<dyn StdError + Send + Sync>),
 }
 
+// Cold, so that what is done for errors lies apart from what is done each time.
 impl Error {
     /// A fault of ours, from whatever caused it.
+    #[cold]
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Internal(source.into())
     }
 
     /// Something that we need does not answer now.
+    #[cold]
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Unavailable(source.into())
     }
 
     /// No `entity` has this id where the caller may look.
+    #[cold]
     pub fn not_found(entity: &'static str, id: impl Into<String>) -> Self {
         Self::NotFound { entity, id: id.into() }
     }
 
     /// Input that breaks a rule of the member `field`.
+    #[cold]
     pub fn invalid(code: &'static str, field: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid { code, field: Some(field), message: message.into() }
     }
 
     /// Something that exists stands in the way.
+    #[cold]
     pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
         Self::Conflict { code, message: message.into() }
     }
 
     /// Something was done too often in the last minute.
+    #[cold]
     pub fn rate_limited(message: impl Into<String>) -> Self {
         Self::RateLimited { message: message.into() }
     }

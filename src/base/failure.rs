@@ -56,6 +56,7 @@ pub struct Failure {
 
 impl Failure {
     /// A check that did not hold.
+    #[cold]
     pub fn mismatch(
         code: FailureCode,
         expected: impl Into<String>,
@@ -65,6 +66,7 @@ impl Failure {
     }
 
     /// A failure with what else helps to understand it.
+    #[cold]
     pub fn with_detail(code: FailureCode, detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()), ..code.into() }
     }

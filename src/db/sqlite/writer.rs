@@ -14,8 +14,8 @@ use crate::telemetry::metrics;
 
 /// How many units one commit may carry.
 const MAX_BATCH: usize = 256;
-/// How long the writer waits for more units where several came together the last time. One more in a
-/// commit costs less than a commit of its own; whoever is alone never waits.
+/// How long the writer lets units gather after several came together. One more in a commit costs less
+/// than a commit of its own; whoever is alone never waits.
 const GATHER: Duration = Duration::from_millis(3);
 /// What units are told that SQLite undid with another's.
 const GIVEN_UP: &str = "the database gave the transaction up";
@@ -56,15 +56,11 @@ impl Writer {
 
     /// Runs what comes until nobody can send anything any more.
     pub(super) fn run(mut self) {
-        let mut in_company = false;
         while let Some(first) = self.waiting.blocking_recv() {
-            if in_company {
-                std::thread::sleep(GATHER);
-            }
             let mut batch = Vec::new();
             let outcome = self.commit_batch(first, &mut batch);
             metrics().committed(batch.len());
-            in_company = batch.len() > 1;
+            let in_company = batch.len() > 1;
             for mut work in batch {
                 if let Err(error) = &outcome {
                     // Also those that failed by themselves: what they saw of the units before
@@ -79,6 +75,10 @@ impl Writer {
             self.commits = self.commits.wrapping_add(1);
             if self.commits.is_multiple_of(LOG_CHECK) {
                 self.empty_large_log();
+            }
+            // Before the next comes and not after, so that it need not wake this thread.
+            if in_company {
+                std::thread::sleep(GATHER);
             }
         }
     }
