@@ -22,7 +22,7 @@ use crate::base::secret::Secret;
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 use crate::config::{Config, Database, Limits, Outbound};
-use crate::db::{Claim, Tx};
+use crate::db::Tx;
 use crate::model::administrator::link;
 use crate::model::connection::{self, Connection, ConnectionState, ConnectionType, NewConnection};
 use crate::model::organization::{self, DomainData, DomainDataState, NewOrganization};
@@ -96,8 +96,6 @@ pub struct Demo {
     pub dashboard_url: String,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
-    /// Its database is that of no other service.
-    _claim: Option<Claim>,
 }
 
 /// What the service was set up with.
@@ -132,8 +130,7 @@ pub async fn start(options: Options) -> Result<Demo> {
     }
     let listen = ours.local_addr().map_err(Error::internal)?;
     let clock = options.clock.clone();
-    let config = config(options, base_url.clone(), listen);
-    let (app, claim) = App::open_to_serve(config, clock.clone()).await?;
+    let app = App::open(config(options, base_url.clone(), listen), clock.clone()).await?;
 
     let (stop, stopped) = watch::channel(false);
     let mut servers = JoinSet::new();
@@ -182,7 +179,6 @@ pub async fn start(options: Options) -> Result<Demo> {
         dashboard_url,
         stop,
         servers,
-        _claim: claim,
     })
 }
 
