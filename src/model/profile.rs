@@ -409,3 +409,34 @@ pub(super) fn from_row(mut row: Row) -> Result<Profile> {
 fn role_slugs(slugs: Vec<String>) -> Vec<RoleSlug> {
     slugs.into_iter().map(|slug| RoleSlug { slug }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    fn attributes(text: &str) -> Attributes {
+        let members: Map<String, Value> = serde_json::from_str(text).unwrap();
+        Attributes::new(&members).unwrap()
+    }
+
+    #[test]
+    fn the_same_members_are_the_same_attributes_in_whatever_order_they_came() {
+        let one = attributes(r#"{"b": {"y": 1.0, "x": [null, "\u00e9"]}, "a": true}"#);
+        let other = attributes(r#"{ "a":true, "b":{"x":[null,"é"],"y":1.0} }"#);
+        assert_eq!(one, other);
+        assert_eq!(Attributes::stored(one.0.get().to_owned()).unwrap(), other);
+        assert_ne!(one, attributes(r#"{"a": true}"#));
+        let shown = serde_json::to_value(&one).unwrap();
+        assert_eq!(shown, json!({ "a": true, "b": { "x": [null, "é"], "y": 1.0 } }));
+    }
+
+    #[test]
+    fn what_is_stored_and_no_object_is_a_fault_that_does_not_say_what_it_is() {
+        for text in ["", "[]", "\"canary\"", "null", "{\"canary\"", "{\"canary\":1} x"] {
+            let error = Attributes::stored(text.to_owned()).unwrap_err();
+            assert!(matches!(error, Error::Internal(_)) && !error.chain().contains("canary"));
+        }
+    }
+}

@@ -15,7 +15,7 @@ use crate::telemetry::metrics;
 /// How many units one commit may carry.
 const MAX_BATCH: usize = 256;
 /// How long the writer lets units gather after several came together. One more in a commit costs less
-/// than a commit of its own; whoever is alone never waits.
+/// than a commit of its own. Whoever comes alone waits at the most for the rest of such a pause.
 const GATHER: Duration = Duration::from_millis(3);
 /// What units are told that SQLite undid with another's.
 const GIVEN_UP: &str = "the database gave the transaction up";
