@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use super::query::Update;
 use super::tx::Tx;
 use super::value::Param;
 use crate::base::id::{EnvironmentId, EventId, OrganizationId};
@@ -76,17 +77,19 @@ async fn write_of(tx: &mut Tx, environment_id: &str, all: &[NewEvent]) -> Result
         all.iter().filter(|event| event.environment_id.as_str() == environment_id).collect();
     let count = i64::try_from(events.len()).map_err(Error::internal)?;
     let now = events.iter().map(|event| event.created_at).max().unwrap_or_else(|| tx.now());
-    let mut row = tx
-        .fetch_one(
-            // The moment is that of the event before, if that is a little later: another node's clock is
-            // ahead, and time does not run backwards for whoever reads them.
-            "UPDATE environments SET event_position = event_position + $1,
-                 event_moment = CASE WHEN event_moment > $2 AND event_moment <= $3
-                     THEN event_moment ELSE $2 END
-             WHERE id = $4 RETURNING event_position, event_moment",
-            &[count.into(), now.into(), now.plus_ms(BEHIND_MS).into(), environment_id.into()],
-        )
-        .await?;
+    let update = Update {
+        table: "environments",
+        // The moment is that of the event before, if that is a little later: another node's clock is ahead,
+        // and time does not run backwards for whoever reads them.
+        set: "event_position = event_position + $2,
+             event_moment = CASE WHEN event_moment > $3 AND event_moment <= $4
+                 THEN event_moment ELSE $3 END",
+        only_if: None,
+        returning: "event_position, event_moment",
+    };
+    let params = [environment_id.into(), count.into(), now.into(), now.plus_ms(BEHIND_MS).into()];
+    let row = update.run(tx, &params).await?;
+    let mut row = row.ok_or_else(|| Error::internal("an event of an environment that is gone"))?;
     let newest: i64 = row.next()?;
     let moment: Timestamp = row.next()?;
     let mut position = newest - count;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use event_log::NewEvent;
-pub use query::Query;
+pub use query::{Query, Update};
 pub use tx::Tx;
 pub use value::{Cell, FromCell, Param, Row};
 

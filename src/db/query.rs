@@ -1,4 +1,4 @@
-//! A query that is put together from fixed pieces, for lists with filters.
+//! Statements that are put together from fixed pieces: queries with filters, and changes that return the row.
 //!
 //! Only pieces of the program's own text go in as SQL; values always go in as parameters.
 
@@ -8,6 +8,46 @@ use super::tx::Tx;
 use super::value::{Cell, Param, Row};
 use crate::base::page::{Page, PageRequest};
 use crate::base::{Result, stored};
+
+/// A change of the row whose `id` is `$1`, which returns columns of it as they are afterwards.
+///
+/// PostgreSQL does both in one statement. SQLite would make a table for what is returned, and would keep
+/// each page as it was before; there it is two, between which nothing comes in a unit.
+#[derive(Debug)]
+pub struct Update {
+    /// The table.
+    pub table: &'static str,
+    /// What is set, as behind `SET`.
+    pub set: &'static str,
+    /// On what condition, as behind `AND`: without it nothing is changed, and nothing returned.
+    pub only_if: Option<&'static str>,
+    /// The columns that are returned.
+    pub returning: &'static str,
+}
+
+impl Update {
+    /// Changes the row; `None`: there is none, or the condition does not hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tx::fetch_all`].
+    pub async fn run(&self, tx: &mut Tx, params: &[Param<'_>]) -> Result<Option<Row>> {
+        let Self { table, set, only_if, returning } = self;
+        let mut update = format!("UPDATE {table} SET {set} WHERE id = $1");
+        if let Some(condition) = only_if {
+            let _ = write!(update, " AND {condition}");
+        }
+        if tx.is_on_postgres() {
+            let _ = write!(update, " RETURNING {returning}");
+            return tx.fetch_optional(&update, params).await;
+        }
+        if tx.execute(&update, params).await? == 0 {
+            return Ok(None);
+        }
+        let select = format!("SELECT {returning} FROM {table} WHERE id = $1");
+        tx.fetch_optional(&select, &params[..1]).await
+    }
+}
 
 /// A query in the making.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use tokio::task::JoinSet;
 use vestibule::base::time::Clock;
 use vestibule::base::{Caller, Error, Result};
-use vestibule::db::{Db, Param, Tx};
+use vestibule::db::{Db, Param, Tx, Update};
 
 use crate::support::{TestDb, both_engines};
 
@@ -74,6 +74,33 @@ both_engines! {
             (0..200).filter(|i| i % 5 == 0 || i % 5 == 4).map(|i| format!("unit-{i:03}")).collect();
         expected.insert(0, "taken".to_owned());
         assert_eq!(names(&db).await, expected);
+    }
+
+    async fn an_update_returns_the_row_as_it_is_then_or_nothing(db: TestDb) {
+        const TAKE: Update = Update {
+            table: "things",
+            set: "state = $2, count = count + 1",
+            only_if: Some("state = $3"),
+            returning: "state, count",
+        };
+        let db = db.open(Clock::system()).await;
+        let nobody = Caller::anonymous();
+        let table = "CREATE TABLE things (id TEXT PRIMARY KEY, state TEXT NOT NULL, count BIGINT NOT NULL)";
+        db.write(&nobody, async |tx| tx.execute(table, &[]).await).await.unwrap();
+        let two = "INSERT INTO things (id, state, count) VALUES ('one', 'free', 0), ('two', 'free', 0)";
+        db.write(&nobody, async |tx| tx.execute(two, &[]).await).await.unwrap();
+        let take = async |id: &'static str, was: &'static str| -> Option<(String, i64)> {
+            let unit = async move |tx: &mut Tx| {
+                let row = TAKE.run(tx, &[id.into(), "taken".into(), was.into()]).await?;
+                row.map(|mut row| Ok((row.next()?, row.next()?))).transpose()
+            };
+            db.write(&Caller::anonymous(), unit).await.unwrap()
+        };
+        assert_eq!(take("one", "free").await, Some(("taken".to_owned(), 1)));
+        assert_eq!(take("one", "free").await, None);
+        assert_eq!(take("one", "taken").await, Some(("taken".to_owned(), 2)));
+        assert_eq!(take("none", "free").await, None);
+        assert_eq!(take("two", "free").await, Some(("taken".to_owned(), 1)));
     }
 
     async fn sto_03_of_two_units_that_take_one_row_one_gets_it(db: TestDb) {

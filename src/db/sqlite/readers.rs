@@ -46,45 +46,57 @@ impl Readers {
         metrics().unit_waited(Kind::Read, asked.elapsed());
         let (readers, caller) = (Arc::clone(self), caller.clone());
         let read = tokio::task::spawn_blocking(move || {
-            let result = readers.read_briefly(&caller, unit);
+            let result = readers.read_one_state(&caller, &unit);
             drop(permit);
             result
         });
         read.await.unwrap_or_else(|_| Err(Error::unavailable("the program is ending")))
     }
 
-    /// Runs a unit here and now: it takes microseconds, less than a hand-over.
+    /// Runs a unit here and now: it takes microseconds, less than a hand-over. As on PostgreSQL, a later
+    /// statement may see more than one before it.
     pub(super) fn read_briefly<T>(
         &self,
         caller: &Caller,
         unit: impl AsyncFn(&mut Tx) -> Result<T>,
     ) -> Result<T> {
-        let idle = self.lock_idle().pop();
-        let connection = idle.map_or_else(|| Connection::reading(&self.path), Ok)?;
-        let (connection, result) = self.run(connection, caller, &unit);
+        let (connection, result) = self.run(self.connection()?, caller, &unit);
         self.lock_idle().extend(connection);
         result
     }
 
-    /// Runs a unit within one snapshot.
+    /// Runs a unit whose statements all see the same.
+    fn read_one_state<T>(
+        &self,
+        caller: &Caller,
+        unit: &impl AsyncFn(&mut Tx) -> Result<T>,
+    ) -> Result<T> {
+        let mut connection = self.connection()?;
+        connection.execute("BEGIN", &[])?;
+        let (mut connection, result) = self.run(connection, caller, unit);
+        if let Some(connection) = &mut connection {
+            connection.end_read();
+        }
+        self.lock_idle().extend(connection);
+        result
+    }
+
+    fn connection(&self) -> Result<Connection> {
+        let idle = self.lock_idle().pop();
+        idle.map_or_else(|| Connection::reading(&self.path), Ok)
+    }
+
     fn run<T>(
         &self,
-        mut connection: Connection,
+        connection: Connection,
         caller: &Caller,
         unit: &impl AsyncFn(&mut Tx) -> Result<T>,
     ) -> (Option<Connection>, Result<T>) {
-        if let Err(error) = connection.execute("BEGIN", &[]) {
-            return (Some(connection), Err(error));
-        }
         let connection = tx::Connection::Sqlite(Box::new(connection));
         let mut tx = Tx::new(connection, caller.clone(), &self.common, Pending::default());
         let result = catch_unwind(AssertUnwindSafe(|| complete(unit(&mut tx))))
             .unwrap_or_else(|_| Err(Error::internal("a unit of work panicked")));
-        let mut connection = tx.end(false).0.into_sqlite().map(|connection| *connection);
-        if let Some(connection) = &mut connection {
-            connection.end_read();
-        }
-        (connection, result)
+        (tx.end(false).0.into_sqlite().map(|connection| *connection), result)
     }
 
     fn lock_idle(&self) -> MutexGuard<'_, Vec<Connection>> {

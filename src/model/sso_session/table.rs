@@ -10,7 +10,7 @@ use crate::base::secret::SecretHash;
 use crate::base::time::Timestamp;
 use crate::base::trace::Step;
 use crate::base::{Error, Result, stored};
-use crate::db::{Param, Query, Row, Tx};
+use crate::db::{Param, Query, Row, Tx, Update};
 
 const INSERT: &str = "INSERT INTO sso_sessions
     (id, environment_id, organization_id, connection_id, connection_version, status, step,
@@ -89,23 +89,23 @@ pub(super) async fn insert_refused(
     .map(drop)
 }
 
-/// One statement on purpose: of two answers that come at once, one gets the row.
+/// What is in hand is found by the change itself: of two answers that come at once, one gets the row.
 pub(super) async fn take(
     tx: &mut Tx,
     id: &SsoSessionId,
     secret: &SecretHash,
     phase: &'static str,
 ) -> Result<Option<(EnvironmentId, Taken)>> {
-    let row = tx
-        .fetch_optional(
-            "UPDATE sso_sessions SET step = 'arrived', updated_at = $1
-             WHERE id = $2 AND state_hash = $3 AND step = $4 AND status = 'in_progress'
-             RETURNING environment_id, id, updated_at, organization_id, connection_id,
-                 connection_version, redirect_uri, origin, code_challenge, browser_hash,
-                 memory_sealed, trace, expires_at, created_at",
-            &[tx.now().into(), id.into(), secret.into(), phase.into()],
-        )
-        .await?;
+    let update = Update {
+        table: "sso_sessions",
+        set: "step = 'arrived', updated_at = $2",
+        only_if: Some("state_hash = $3 AND step = $4 AND status = 'in_progress'"),
+        returning: "environment_id, id, updated_at, organization_id, connection_id,
+             connection_version, redirect_uri, origin, code_challenge, browser_hash,
+             memory_sealed, trace, expires_at, created_at",
+    };
+    let params = [id.into(), tx.now().into(), secret.into(), phase.into()];
+    let row = update.run(tx, &params).await?;
     stored::one(row.map(taken_from))
 }
 
