@@ -1,6 +1,7 @@
 # Vestibule itself, of the repository around this folder: VESTIBULE is the program, by default the
-# one that `cargo build --profile dist` made. Variants: sqlite, pg. All defaults hold (durable
-# commits, userinfo, traces, events), but for the log level and the limits on logins and calls a minute.
+# one that `deploy/build` made. Variants: sqlite, pg, and tls, which is sqlite with a provider that speaks
+# TLS. All defaults hold (durable commits, userinfo, traces, events), but for the log level and the
+# limits on logins and calls a minute.
 adapter=workos
 ready=http://127.0.0.1:$peer_port/readyz
 [[ $variant != pg ]] || needs_db=1
@@ -17,6 +18,11 @@ vestibule_env=(
   VESTIBULE_OUTBOUND_ALLOW=127.0.0.0/8,::1
 )
 [[ $variant != pg ]] || vestibule_env+=(VESTIBULE_DATABASE="$db_url")
+issuer=$idp
+if [[ $variant == tls ]]; then
+  needs_tls=1 issuer=$idp_tls
+  vestibule_env+=(VESTIBULE_OUTBOUND_EXTRA_CA_FILE="$idp_ca")
+fi
 
 vestibule() { env -u VESTIBULE "${vestibule_env[@]}" "$vestibule" "$@"; }
 
@@ -53,5 +59,5 @@ seed() {
   target=(--broker "http://localhost:$peer_port"
     --client-id "$(jq -r .client_id "$vestibule_data/environment.json")"
     --client-secret "$(<"$vestibule_data/api-key")"
-    --connection "$(vestibule_connection bench "$idp")")
+    --connection "$(vestibule_connection bench "$issuer")")
 }
