@@ -172,7 +172,8 @@ impl Db {
 
     /// As [`Db::read`], for a unit that finds a few rows by their keys and does nothing else: on SQLite
     /// it runs on the thread of its caller, who would wait longer for another one. Whatever looks
-    /// through rows would make every request of that thread wait.
+    /// through rows would make every request of that thread wait. A later statement may see what was
+    /// committed after an earlier one.
     ///
     /// # Errors
     ///
