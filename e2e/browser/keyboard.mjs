@@ -14,6 +14,7 @@ export class Keyboard {
   /** Presses Tab until the element has the focus; `back`: with Shift. */
   async to(target, { back = false } = {}) {
     await target.waitFor();
+    await this.#drawn();
     for (let stops = 0; stops < STOPS; stops += 1) {
       if (await target.evaluate((element) => element === document.activeElement)) return;
       await this.page.keyboard.press(back ? 'Shift+Tab' : 'Tab');
@@ -24,6 +25,7 @@ export class Keyboard {
 
   /** Past the navigation, by the link that is the first stop of every page. */
   async skip() {
+    await this.#drawn();
     await this.page.keyboard.press('Tab');
     const link = this.page.getByRole('link', { name: 'Skip to the content' });
     assert.ok(await link.evaluate((element) => element === document.activeElement));
@@ -54,8 +56,17 @@ export class Keyboard {
     }
   }
 
+  /**
+   * The page has its style sheet and its script. Its elements are there before; nobody sees them,
+   * and nothing listens to keys.
+   */
+  async #drawn() {
+    await this.page.waitForLoadState();
+  }
+
   /** What has the focus is in the window, in front, and marked. */
   async #looks() {
+    await this.#drawn();
     const problem = await this.page.evaluate(() => {
       const element = document.activeElement;
       if (element === document.body) return undefined;
