@@ -59,7 +59,7 @@ pub fn observe(
             current.collect(hop.as_str(), status);
         }
         if log_requests {
-            let took_ms = took.as_secs_f64() * 1000.0;
+            let took_ms = (took.as_secs_f64() * 1e6).round() / 1e3;
             let _entered = span.enter();
             if QUIET.contains(&route) || route.starts_with("/assets/") {
                 tracing::debug!(status, took_ms, "answered");
