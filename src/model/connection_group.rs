@@ -119,7 +119,7 @@ pub async fn change(
     (connection_id, id): (&str, &str),
     change: &Change,
 ) -> Result<ConnectionGroup> {
-    let connection = connection::get(tx, connection_id).await?;
+    let connection = connection::get_to_change(tx, connection_id).await?;
     let mut group = get(tx, connection_id, id).await?;
     let before = described(&group);
     if let Some(idp_id) = &change.idp_id {

@@ -336,6 +336,7 @@ pub async fn list_all(tx: &mut Tx) -> Result<Vec<Environment>> {
 /// [`Error::NotFound`] if it is gone, [`Error::Invalid`] if the name is empty or too long, or an
 /// address is on no origin of the application.
 pub async fn update(tx: &mut Tx, change: &Change) -> Result<Environment> {
+    lock(tx).await?;
     let mut environment = current(tx).await?;
     let before = json!({ "name": environment.name, "settings": environment.settings });
     if let Some(name) = &change.name {

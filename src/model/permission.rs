@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::{event, field};
+use super::{environment, event, field};
 use crate::base::id::PermissionId;
 use crate::base::page::{Page, PageRequest};
 use crate::base::time::Timestamp;
@@ -136,6 +136,7 @@ pub async fn list(tx: &mut Tx, request: &PageRequest) -> Result<Page<Permission>
 /// [`Error::NotFound`] if the environment has no such permission, [`Error::Denied`] if the service
 /// made it, [`Error::Invalid`] if a member breaks its rule.
 pub async fn update(tx: &mut Tx, slug: &str, change: &Change) -> Result<Permission> {
+    environment::lock(tx).await?;
     let old = get(tx, slug).await?;
     check_not_system(&old)?;
     let mut new = Permission { updated_at: tx.now(), ..old.clone() };

@@ -170,7 +170,7 @@ pub async fn update_in(
     id: &str,
     (change, found): (&Change, &Found),
 ) -> Result<Connection> {
-    let current = connection::get(tx, id).await?;
+    let current = connection::get_to_change(tx, id).await?;
     let changed = model_change(&current, change, found)?;
     connection::change(tx, id, sealer, changed).await?;
     switch(tx, id, change.state).await

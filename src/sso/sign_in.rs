@@ -240,7 +240,7 @@ async fn admit(
     let profile = profile::sign_in(tx, new, known.as_ref()).await?;
     trace.did("profile.stored", profile.id.to_string());
     if connection.state == ConnectionState::Validating {
-        connection::activate(tx, connection.id.as_str()).await?;
+        connection::pass_validation(tx, connection.id.as_str()).await?;
     }
     if let Some(token) = kept {
         logout::keep_id_token(tx, &profile.id, token).await?;

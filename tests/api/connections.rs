@@ -21,6 +21,31 @@ fn path(world: &World) -> String {
 }
 
 both_engines! {
+    async fn a_change_does_not_undo_one_that_it_did_not_see(world: World) {
+        let api = async |method: &str, path: &str, body: Value| {
+            let answer = world.api(method, path, Some(&body)).await;
+            assert!(answer.status.is_success(), "{method} {path}: {}", answer.text());
+            answer.json()
+        };
+        let organization = world.demo.seeded.organization_id.as_str();
+        for round in 0..8 {
+            let new = json!({
+                "organization_id": organization, "connection_type": "OktaOIDC", "name": "First",
+            });
+            let made = api("POST", "/connections", new).await;
+            let path = format!("/connections/{}", made["id"].as_str().unwrap());
+            let name = format!("Round {round}");
+            tokio::join!(
+                api("PATCH", &path, json!({ "state": "inactive" })),
+                api("PATCH", &path, json!({ "name": name })),
+                api("PATCH", &path, json!({ "policy": { "idp_initiated": true } })),
+            );
+            let now = world.api("GET", &path, None).await.json();
+            assert_eq!(now["state"], "inactive", "{now}");
+            assert_eq!((&now["name"], &now["policy"]["idp_initiated"]), (&json!(name), &json!(true)));
+        }
+    }
+
     async fn a_connection_is_shown_without_its_secret(world: World) {
         let (status, connection) = call(&world, "GET", &path(&world), None).await;
         assert_eq!(status, 200);

@@ -21,6 +21,22 @@ async fn organization_path(world: &World) -> String {
 }
 
 both_engines! {
+    async fn what_many_change_of_a_role_at_once_is_all_there_afterwards(world: World) {
+        role(&world, "editor").await;
+        let path = "/authorization/roles/editor/permissions";
+        for n in 0..8 {
+            let body = json!({ "slug": format!("p{n}"), "name": "P" });
+            world.post("/authorization/permissions", body).await.expect(201);
+        }
+        let add = |n: usize| world.post(path, json!({ "slug": format!("p{n}") }));
+        let added = tokio::join!(add(0), add(1), add(2), add(3), add(4), add(5), add(6), add(7));
+        for answer in <[_; 8]>::from(added) {
+            answer.expect(200);
+        }
+        let role = world.get("/authorization/roles/editor").await.expect(200);
+        assert_eq!(role["permissions"], json!(["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"]));
+    }
+
     async fn a_fresh_environment_has_admin_and_member_the_default(world: World) {
         let list = world.get("/authorization/roles").await.expect(200);
         assert_eq!(slugs(&list), ["admin", "member"]);

@@ -8,7 +8,7 @@ pub use logo::Logo;
 
 use serde_json::json;
 
-use super::{audit, field};
+use super::{audit, environment, field};
 use crate::base::id::EnvironmentId;
 use crate::base::{Error, Result};
 use crate::db::Tx;
@@ -78,6 +78,7 @@ pub async fn logo(tx: &mut Tx, id: &EnvironmentId, hash: &str) -> Result<Option<
 ///
 /// [`Error::Invalid`] for a bad name or colour.
 pub async fn change(tx: &mut Tx, change: &Change) -> Result<Branding> {
+    environment::lock(tx).await?;
     let environment_id = tx.environment_id();
     let mut branding = of(tx, &environment_id).await?;
     let before = described(&branding);

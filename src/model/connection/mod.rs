@@ -10,7 +10,7 @@ use serde_json::json;
 
 pub use kind::ConnectionType;
 
-use super::{audit, event, given};
+use super::{audit, environment, event, given};
 use crate::base::id::{ConnectionId, EnvironmentId, OrganizationDomainId, OrganizationId};
 use crate::base::page::{Page, PageRequest};
 use crate::base::secret::{Secret, random_alphanumeric};
@@ -323,7 +323,7 @@ pub async fn create_as(
 ///
 /// [`Error::NotFound`] if it is not there, [`Error::Invalid`] for a bad name or bad settings.
 pub async fn change(tx: &mut Tx, id: &str, sealer: &Sealer, change: Change) -> Result<Connection> {
-    let mut connection = get(tx, id).await?;
+    let mut connection = get_to_change(tx, id).await?;
     let before = described(&connection);
     let here = (&connection.id, &connection.environment_id);
     let seal = |column, secret: &Secret| {
@@ -398,7 +398,7 @@ pub async fn promote_next_client_secret(
     id: &str,
     sealer: &Sealer,
 ) -> Result<Connection> {
-    let mut connection = get(tx, id).await?;
+    let mut connection = get_to_change(tx, id).await?;
     let Some(sealed) = connection.next_client_secret_sealed.take() else {
         let message = "There is no next client secret.";
         return Err(Error::invalid("no_next_client_secret", "next_client_secret", message));
@@ -421,7 +421,7 @@ pub async fn promote_next_client_secret(
 ///
 /// [`Error::NotFound`] if it is not there, [`Error::Invalid`] if it is not configured.
 pub async fn activate(tx: &mut Tx, id: &str) -> Result<Connection> {
-    let mut connection = get(tx, id).await?;
+    let connection = get_to_change(tx, id).await?;
     if !connection.is_configured() {
         let message = "The connection has no client ID, client secret and discovery endpoint yet.";
         return Err(Error::invalid("connection_not_configured", "state", message));
@@ -429,6 +429,24 @@ pub async fn activate(tx: &mut Tx, id: &str) -> Result<Connection> {
     if connection.state == ConnectionState::Active {
         return Ok(connection);
     }
+    switch_on(tx, connection).await
+}
+
+/// Lets everybody sign in by a connection that somebody has signed in by while it was validating.
+/// One that was switched off meanwhile stays off.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] if it is not there.
+pub async fn pass_validation(tx: &mut Tx, id: &str) -> Result<()> {
+    let connection = get_to_change(tx, id).await?;
+    if connection.state == ConnectionState::Validating {
+        switch_on(tx, connection).await?;
+    }
+    Ok(())
+}
+
+async fn switch_on(tx: &mut Tx, mut connection: Connection) -> Result<Connection> {
     connection.state = ConnectionState::Active;
     let connection = store(tx, connection).await?;
     record(tx, "connection.activated", &connection).await?;
@@ -441,7 +459,7 @@ pub async fn activate(tx: &mut Tx, id: &str) -> Result<Connection> {
 ///
 /// [`Error::NotFound`] if it is not there.
 pub async fn deactivate(tx: &mut Tx, id: &str) -> Result<Connection> {
-    let mut connection = get(tx, id).await?;
+    let mut connection = get_to_change(tx, id).await?;
     if connection.state == ConnectionState::Inactive {
         return Ok(connection);
     }
@@ -471,6 +489,17 @@ pub async fn delete(tx: &mut Tx, id: &str) -> Result<()> {
 /// [`Error::NotFound`] if the environment has none.
 pub async fn get(tx: &mut Tx, id: &str) -> Result<Connection> {
     find(tx, id).await?.ok_or_else(|| Error::not_found("Connection", id))
+}
+
+/// The same, to be changed: other units that change it wait until this one has ended, so that nobody
+/// writes over what they did not see.
+///
+/// # Errors
+///
+/// As [`get`].
+pub async fn get_to_change(tx: &mut Tx, id: &str) -> Result<Connection> {
+    environment::lock(tx).await?;
+    get(tx, id).await
 }
 
 /// As [`find`], from memory as long as the configuration is the same.

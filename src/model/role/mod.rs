@@ -232,6 +232,7 @@ pub async fn update(
     slug: &str,
     change: &Change,
 ) -> Result<Role> {
+    environment::lock(tx).await?;
     let old = get(tx, organization_id, slug).await?;
     let mut new = Role { updated_at: tx.now(), ..old.clone() };
     let mut previous = serde_json::Map::new();
@@ -280,6 +281,7 @@ pub async fn make_organization_default(
     organization_id: &OrganizationId,
     slug: Option<&str>,
 ) -> Result<()> {
+    environment::lock(tx).await?;
     if let Some(slug) = slug {
         get_for_organization(tx, organization_id, slug).await?;
     }
@@ -393,6 +395,7 @@ pub async fn add_permission(
     slug: &str,
     permission: &str,
 ) -> Result<Role> {
+    environment::lock(tx).await?;
     let mut permissions = get(tx, organization_id, slug).await?.permissions;
     permissions.push(permission.to_owned());
     set_permissions(tx, organization_id, slug, &permissions).await
@@ -409,6 +412,7 @@ pub async fn remove_permission(
     slug: &str,
     permission: &str,
 ) -> Result<Role> {
+    environment::lock(tx).await?;
     let mut permissions = get(tx, organization_id, slug).await?.permissions;
     let before = permissions.len();
     permissions.retain(|known| known != permission);
