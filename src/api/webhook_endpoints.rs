@@ -170,7 +170,8 @@ async fn get(
 
 /// Change a webhook endpoint
 ///
-/// What happened while it was disabled is not delivered later, unless it is replayed.
+/// What happened while you had disabled it is not delivered later, unless it is replayed. What it missed
+/// because the service had disabled it is delivered once it is enabled.
 #[utoipa::path(
     patch, path = "/webhook_endpoints/{id}", tag = "webhooks",
     params(("id" = WebhookEndpointId, Path, description = "The endpoint.")),

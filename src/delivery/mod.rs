@@ -8,15 +8,17 @@
 mod send;
 mod signature;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::app::App;
-use crate::base::id::WebhookEndpointId;
+use crate::base::id::{EnvironmentId, WebhookEndpointId};
 use crate::base::secret::random_bytes;
 use crate::base::{Caller, Error, Result};
 use crate::db::Tx;
@@ -33,6 +35,8 @@ pub use signature::sign;
 const LOOK_EVERY: Duration = Duration::from_millis(1000);
 /// How many endpoints a node works on at once.
 const AT_ONCE: usize = 32;
+/// How many of them may be of one environment, whose receivers may be slow on purpose.
+const OF_EACH: usize = 8;
 /// How long a lease lasts, in milliseconds: longer than the slowest round.
 const LEASE_MS: i64 = 60 * 1000;
 /// How many events one round sends.
@@ -41,8 +45,8 @@ const BATCH: usize = 32;
 const IN_FLIGHT: usize = 8;
 /// How many positions one round looks through for events that the endpoint wants.
 const SCAN: i64 = 5000;
-/// How many rounds a node makes before it gives others a turn.
-const ROUNDS: usize = 50;
+/// How long a node works on an endpoint before it gives others a turn; a round that has begun is ended.
+const TURN: Duration = Duration::from_secs(10);
 
 /// Creates an endpoint, if its URL may be spoken to: that needs no network to tell.
 ///
@@ -86,14 +90,13 @@ pub fn vet(app: &App, text: &str) -> Result<()> {
 /// Delivers, again and again. Stopping in the middle loses nothing.
 pub async fn work(app: App) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut of_environment: HashMap<EnvironmentId, Arc<Semaphore>> = HashMap::new();
     let mut at_work = JoinSet::new();
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         while at_work.try_join_next().is_some() {}
-        let nobody = Caller::anonymous();
-        let limit = i64::try_from(AT_ONCE * 2).unwrap_or(i64::MAX);
-        let find = async move |tx: &mut _| webhook_endpoint::find_due(tx, limit).await;
-        let due = match app.db.read(&nobody, find).await {
+        of_environment.retain(|_, places| places.available_permits() < OF_EACH);
+        let due = match find_due(&app).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(error = error.chain(), "webhooks could not be looked for");
@@ -101,13 +104,16 @@ pub async fn work(app: App) {
             }
         };
         for due in due {
+            let own = of_environment.entry(due.environment_id.clone());
+            let own = own.or_insert_with(|| Arc::new(Semaphore::new(OF_EACH)));
+            let Ok(own_place) = Arc::clone(own).try_acquire_owned() else { continue };
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
             let app = app.clone();
             at_work.spawn(async move {
                 if let Err(error) = serve(&app, &due).await {
                     tracing::warn!(error = error.chain(), endpoint = %due.id, "webhooks wait");
                 }
-                drop(place);
+                drop((place, own_place));
             });
         }
     }
@@ -121,9 +127,7 @@ pub async fn work(app: App) {
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn drain(app: &App) -> Result<()> {
     loop {
-        let nobody = Caller::anonymous();
-        let find = async |tx: &mut _| webhook_endpoint::find_due(tx, 100).await;
-        let due = app.db.read(&nobody, find).await?;
+        let due = find_due(app).await?;
         if due.is_empty() {
             return Ok(());
         }
@@ -133,6 +137,13 @@ pub async fn drain(app: &App) -> Result<()> {
     }
 }
 
+async fn find_due(app: &App) -> Result<Vec<Due>> {
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    let (of_each, limit) = (number(OF_EACH), number(AT_ONCE * 2));
+    let find = async move |tx: &mut Tx| webhook_endpoint::find_due(tx, (of_each, limit)).await;
+    app.db.read(&Caller::anonymous(), find).await
+}
+
 /// Works on one endpoint for a while, if no other node does.
 async fn serve(app: &App, due: &Due) -> Result<()> {
     let caller = Caller::system(due.environment_id.clone());
@@ -140,11 +151,8 @@ async fn serve(app: &App, due: &Due) -> Result<()> {
     let (id, until) = (due.id.clone(), app.clock.now().plus_ms(LEASE_MS));
     let take = async move |tx: &mut _| webhook_endpoint::lease(tx, &id, (&lease, until)).await;
     let Some(mut endpoint) = app.db.write(&caller, take).await? else { return Ok(()) };
-    for _ in 0..ROUNDS {
-        if !round(app, &caller, (&mut endpoint, lease)).await? {
-            break;
-        }
-    }
+    let began = Instant::now();
+    while round(app, &caller, (&mut endpoint, lease)).await? && began.elapsed() < TURN {}
     let id = due.id.clone();
     app.db.write(&caller, async move |tx| webhook_endpoint::release(tx, &id, &lease).await).await
 }

@@ -4,9 +4,12 @@ pub mod receiver;
 mod wire;
 
 use serde_json::{Value, json};
+use vestibule::base::Caller;
 use vestibule::base::secret::Secret;
 use vestibule::base::time::Timestamp;
+use vestibule::db::Tx;
 use vestibule::delivery;
+use vestibule::model::webhook_endpoint;
 
 use crate::support::{World, both_engines};
 use receiver::{Mood, Received, Receiver};
@@ -43,6 +46,10 @@ impl World {
         let path = format!("/webhook_endpoints/{}/deliveries?limit=100", id(endpoint));
         self.api("GET", &path, None).await.json()["data"].as_array().unwrap().clone()
     }
+}
+
+fn name(delivery: &Value) -> String {
+    delivery["data"]["name"].as_str().unwrap_or_default().to_owned()
 }
 
 fn id(value: &Value) -> &str {
@@ -256,6 +263,48 @@ both_engines! {
         assert_eq!(events["data"].as_array().unwrap().len(), 1);
         assert_eq!(events["data"][0]["data"]["id"], endpoint["id"]);
         assert!(events["data"][0]["data"].get("secret").is_none());
+        // Somebody mends it: what it missed arrives, also what was never tried.
+        world.happen("While it was disabled").await;
+        receiver.is(Mood::Fine);
+        world.api("PATCH", &path, Some(&json!({ "status": "enabled" }))).await;
+        world.deliver().await;
+        let names: Vec<String> = receiver.all().iter().map(|it| name(&it.json())).collect();
+        for n in 60..80 {
+            assert!(names.contains(&format!("Number {n}")), "{n} of {names:?}");
+        }
+        assert!(names.contains(&"While it was disabled".to_owned()));
+    }
+
+    async fn whk_06_of_one_environment_only_so_many_are_due_and_whoever_waited_longest_is_first(
+        world: World
+    ) {
+        let mut ours = Vec::new();
+        for n in 0..12 {
+            let receiver = Receiver::start().await;
+            ours.push(world.endpoint(&receiver, &["organization.created"]).await);
+            assert_eq!(ours.len(), n + 1);
+        }
+        world.happen("It").await;
+        let due = async || {
+            let find = async |tx: &mut _| webhook_endpoint::find_due(tx, (8, 64)).await;
+            world.app().db.read(&Caller::anonymous(), find).await.unwrap()
+        };
+        let first = due().await;
+        assert_eq!(first.len(), 8, "of one environment");
+        // Those eight have a turn.
+        for one in &first {
+            let (id, until) = (one.id.clone(), world.clock.now().plus_ms(HOUR_MS));
+            let turn = async move |tx: &mut Tx| {
+                webhook_endpoint::lease(tx, &id, (b"a lease", until)).await?;
+                webhook_endpoint::release(tx, &id, b"a lease").await
+            };
+            let caller = Caller::system(one.environment_id.clone());
+            world.app().db.write(&caller, turn).await.unwrap();
+        }
+        let second = due().await;
+        assert_eq!(second.len(), 8);
+        let had_one = |due: &&webhook_endpoint::Due| first.iter().any(|it| it.id == due.id);
+        assert_eq!(second[..4].iter().filter(had_one).count(), 0, "the others are first");
     }
 
     async fn what_happened_in_a_range_of_time_is_delivered_again(world: World) {

@@ -111,8 +111,8 @@ pub struct Identity {
 pub struct Change {
     /// Where deliveries go.
     pub endpoint_url: Option<String>,
-    /// Whether anything is delivered. What happened while it was disabled is not delivered later,
-    /// unless it is replayed.
+    /// Whether anything is delivered. What happened while somebody had disabled it is not delivered
+    /// later, unless it is replayed; what it missed when the service had disabled it is.
     pub status: Option<Status>,
     /// The names of the events it wants.
     pub events: Option<Vec<String>>,
@@ -238,7 +238,11 @@ pub async fn update(
         endpoint.events.clone_from(events);
     }
     if let Some(status) = change.status {
-        if status == Status::Enabled && endpoint.status == Status::Disabled {
+        // What an endpoint missed because the service gave it up waits for it; what happened while
+        // somebody did not want it does not.
+        let was_unwanted =
+            endpoint.status == Status::Disabled && endpoint.disabled_reason.is_none();
+        if status == Status::Enabled && was_unwanted {
             endpoint.position = event::newest_position(tx).await?;
         }
         endpoint.status = status;
@@ -279,6 +283,7 @@ pub async fn set_secret(
     sealer: &Sealer,
     (id, secret): (&WebhookEndpointId, &Secret),
 ) -> Result<WebhookEndpoint> {
+    environment::lock(tx).await?;
     let mut endpoint = get(tx, id).await?;
     check_secret(secret)?;
     let here = place(&endpoint.id, &endpoint.environment_id);
@@ -301,6 +306,7 @@ pub async fn replay(
     id: &WebhookEndpointId,
     (from, until): (Timestamp, Option<Timestamp>),
 ) -> Result<WebhookEndpoint> {
+    environment::lock(tx).await?;
     let mut endpoint = get(tx, id).await?;
     let until = until.unwrap_or_else(|| tx.now().plus_ms(1));
     if until <= from {

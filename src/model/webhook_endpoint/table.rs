@@ -100,23 +100,27 @@ pub struct Due {
     pub id: WebhookEndpointId,
 }
 
-/// Endpoints with events to hand over or attempts to repeat, that no node is working on. Goes
-/// through all environments.
+/// Endpoints with events to hand over or attempts to repeat, that no node is working on: of each
+/// environment so many at most, and whoever had its turn longest ago first. Goes through all
+/// environments.
 ///
 /// # Errors
 ///
 /// As [`Tx::fetch_all`].
-pub async fn find_due(tx: &mut Tx, limit: i64) -> Result<Vec<Due>> {
+pub async fn find_due(tx: &mut Tx, (of_each, limit): (i64, i64)) -> Result<Vec<Due>> {
     tx.fetch_all(
-        "SELECT w.environment_id, w.id FROM webhook_endpoints w
-         JOIN environments e ON e.id = w.environment_id
-         WHERE w.status = 'enabled' AND w.leased_until < $1 AND w.paused_until <= $1
-             AND (w.position < e.event_position OR w.replay_position IS NOT NULL
-                 OR w.id IN (SELECT d.webhook_endpoint_id FROM webhook_deliveries d
-                     WHERE d.webhook_endpoint_id = w.id AND d.state = 'pending'
-                         AND d.next_attempt_at <= $1))
-         ORDER BY w.leased_until LIMIT $2",
-        &[tx.now().into(), limit.into()],
+        "SELECT environment_id, id FROM
+             (SELECT w.environment_id, w.id, w.leased_until, row_number()
+                 OVER (PARTITION BY w.environment_id ORDER BY w.leased_until, w.id) AS place
+             FROM webhook_endpoints w
+             JOIN environments e ON e.id = w.environment_id
+             WHERE w.status = 'enabled' AND w.leased_until < $1 AND w.paused_until <= $1
+                 AND (w.position < e.event_position OR w.replay_position IS NOT NULL
+                     OR w.id IN (SELECT d.webhook_endpoint_id FROM webhook_deliveries d
+                         WHERE d.webhook_endpoint_id = w.id AND d.state = 'pending'
+                             AND d.next_attempt_at <= $1))) AS due
+         WHERE place <= $2 ORDER BY leased_until, id LIMIT $3",
+        &[tx.now().into(), of_each.into(), limit.into()],
     )
     .await?
     .into_iter()
@@ -145,16 +149,16 @@ pub async fn lease(
     if taken == 0 { Ok(None) } else { find(tx, id).await }
 }
 
-/// Gives the lease back.
+/// Gives the lease back. It ended just now, which is what the next turns go by.
 ///
 /// # Errors
 ///
 /// As [`Tx::execute`].
 pub async fn release(tx: &mut Tx, id: &WebhookEndpointId, lease: &[u8]) -> Result<()> {
     tx.execute(
-        "UPDATE webhook_endpoints SET lease = NULL, leased_until = 0
-         WHERE environment_id = $1 AND id = $2 AND lease = $3",
-        &[(&tx.environment_id()).into(), id.into(), lease.into()],
+        "UPDATE webhook_endpoints SET lease = NULL, leased_until = $1
+         WHERE environment_id = $2 AND id = $3 AND lease = $4",
+        &[tx.now().plus_ms(-1).into(), (&tx.environment_id()).into(), id.into(), lease.into()],
     )
     .await
     .map(drop)
