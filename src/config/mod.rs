@@ -239,12 +239,16 @@ impl Config {
 impl Config {
     /// Whether browsers and applications reach the service on this machine only, as a developer's do.
     pub fn is_local(&self) -> bool {
-        match self.base_url.host() {
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
+        is_local(&self.base_url)
+    }
+}
+
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -272,6 +276,12 @@ fn base_url(sources: &Sources, listen: SocketAddr) -> Result<Url, ConfigError> {
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return Err(malformed("must have no path: the SDKs would drop it"));
+    }
+    // Cookies would go without `Secure`, codes and tokens in the clear.
+    if url.scheme() == "http" && !is_local(&url) {
+        let problem = "must begin with https://: by plain http, what signs people in could be read on \
+                       its way. Only this machine itself (localhost, 127.0.0.1) does without";
+        return Err(malformed(problem));
     }
     Ok(url)
 }

@@ -66,7 +66,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         name: "keys_command",
         default: "",
-        secret: false,
+        secret: true,
         doc: "A command that prints the keys, run by sh at each start, instead of `keys` or the key \
               file: the client of a key store, say.",
     },

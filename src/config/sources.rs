@@ -5,6 +5,10 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use toml::de::{DeTable, DeValue};
+
 use super::setting::{ENVIRONMENT_PREFIX, SETTINGS, Setting};
 use crate::base::secret::Secret;
 
@@ -19,8 +23,8 @@ pub const DEFAULT_FILE: &str = "vestibule.toml";
 pub enum Origin {
     /// Nobody set it.
     Default,
-    /// The file.
-    File(PathBuf),
+    /// The file, and the line of it.
+    File(PathBuf, usize),
     /// This variable of the environment.
     Environment(String),
     /// This flag.
@@ -31,7 +35,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::File(path, line) => write!(f, "file {}, line {line}", path.display()),
             Self::Environment(variable) => write!(f, "environment {variable}"),
             Self::Flag(flag) => write!(f, "flag --{flag}"),
         }
@@ -129,8 +133,8 @@ impl Sources {
             .collect();
         let chosen = file.unwrap_or(Path::new(DEFAULT_FILE));
         if file.is_some() || chosen.exists() {
-            for (name, value) in read_file(chosen)? {
-                let origin = Origin::File(chosen.to_owned());
+            for Line { number, name, value } in read_file(chosen)? {
+                let origin = Origin::File(chosen.to_owned(), number);
                 let setting = SETTINGS.iter().find(|setting| setting.name == name);
                 let setting =
                     setting.ok_or_else(|| ConfigError::Unknown { name, origin: origin.clone() })?;
@@ -208,30 +212,49 @@ impl Sources {
     }
 }
 
-/// The settings of a file as flat names and texts; lists joined by commas.
-fn read_file(path: &Path) -> Result<Vec<(String, String)>, ConfigError> {
+/// A setting of a file.
+struct Line {
+    /// Where it begins; the first line is 1.
+    number: usize,
+    /// Its flat name.
+    name: String,
+    /// Its value as text; lists joined by commas.
+    value: String,
+}
+
+fn read_file(path: &Path) -> Result<Vec<Line>, ConfigError> {
     let unreadable =
         |problem: String| ConfigError::File { path: path.display().to_string(), problem };
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    let table: toml::Table =
-        text.parse().map_err(|error: toml::de::Error| unreadable(error.to_string()))?;
-    let mut flat = Vec::new();
-    flatten("", &table, &mut flat);
-    Ok(flat)
+    let table = DeTable::parse(&text).map_err(|error| unreadable(error.to_string()))?;
+    let mut lines = Vec::new();
+    flatten((&text, ""), table.into_inner(), &mut lines)
+        .map_err(|error| unreadable(error.to_string()))?;
+    Ok(lines)
 }
 
-fn flatten(prefix: &str, table: &toml::Table, flat: &mut Vec<(String, String)>) {
+fn flatten(
+    (text, prefix): (&str, &str),
+    table: DeTable<'_>,
+    lines: &mut Vec<Line>,
+) -> Result<(), toml::de::Error> {
     for (key, value) in table {
-        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-        match value {
-            toml::Value::Table(inner) => flatten(&name, inner, flat),
-            toml::Value::Array(items) => {
-                let items: Vec<String> = items.iter().map(plain).collect();
-                flat.push((name, items.join(",")));
+        let number = text[..key.span().start].matches('\n').count() + 1;
+        let key = key.get_ref();
+        let name = if prefix.is_empty() { key.to_string() } else { format!("{prefix}.{key}") };
+        if matches!(value.get_ref(), DeValue::Table(_)) {
+            if let DeValue::Table(inner) = value.into_inner() {
+                flatten((text, &name), inner, lines)?;
             }
-            value => flat.push((name, plain(value))),
+            continue;
         }
+        let value = match toml::Value::deserialize(value.into_deserializer())? {
+            toml::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+            value => plain(&value),
+        };
+        lines.push(Line { number, name, value });
     }
+    Ok(())
 }
 
 fn plain(value: &toml::Value) -> String {

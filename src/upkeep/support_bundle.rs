@@ -21,8 +21,9 @@ const RECENT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 const MAX_CONNECTIONS: i64 = 1000;
 /// How many connections the doctor looks at.
 const MAX_EXAMINED: usize = 50;
-/// Settings whose value is the operator's own world: whether they are set is enough.
-const PRIVATE: &[&str] = &["base_url", "data", "dns.resolver", "outbound.allow", "trusted_proxies"];
+/// Settings whose value tells nothing of the operator's own world, by how their names begin. Of all
+/// others, whether they are set is enough.
+const PUBLIC: &[&str] = &["limits.", "log.", "retention.", "shutdown."];
 
 /// A bundle that was written.
 #[derive(Debug, Serialize)]
@@ -81,14 +82,8 @@ pub async fn write(
 }
 
 fn shown<'a>(setting: &Setting, value: &'a str) -> &'a str {
-    let is_private = setting.secret
-        || PRIVATE.contains(&setting.name)
-        || setting.name.ends_with("_file")
-        || setting.name.ends_with(".listen")
-        || setting.name == "listen"
-        || setting.name.starts_with("tls.")
-        || setting.name.ends_with(".endpoint");
-    if is_private && !value.is_empty() { "(set)" } else { value }
+    let is_public = PUBLIC.iter().any(|prefix| setting.name.starts_with(prefix));
+    if is_public || value.is_empty() { value } else { "(set)" }
 }
 
 /// What stands in the database.

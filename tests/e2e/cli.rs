@@ -58,8 +58,14 @@ async fn upg_06_an_unknown_setting_refuses_to_start_and_the_nearest_one_is_named
     assert!(flag.stderr.contains("'--outbound-allow'"), "{flag:?}");
     std::fs::write(folder.path().join("other.toml"), "[retentoin]\nevents_days = 1\n").unwrap();
     let file = typed(folder.path(), &["serve", "--config", "other.toml"]).await;
-    assert!(file.failure().contains("file other.toml"), "{file:?}");
+    assert!(file.failure().contains("(file other.toml, line 2)"), "{file:?}");
     assert!(file.failure().contains("did you mean `retention.events_days`?"), "{file:?}");
+    let insecure = "# ours\nlisten = \"127.0.0.1:0\"\nbase_url = \"http://sso.example.com\"\n";
+    std::fs::write(folder.path().join("other.toml"), insecure).unwrap();
+    let http = typed(folder.path(), &["serve", "--config", "other.toml"]).await;
+    let begins =
+        "vestibule: the setting `base_url` (file other.toml, line 3) must begin with https://";
+    assert!(http.failure().starts_with(begins), "{http:?}");
     let value = typed(folder.path(), &["serve", "--listen", "everywhere"]).await;
     assert!(
         value.failure().contains("`listen` (flag --listen) must be an IP address"),
