@@ -84,11 +84,6 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, body)
     }
 
-    /// Whether it says that the caller is unknown.
-    pub fn is_unauthorized(&self) -> bool {
-        self.status == StatusCode::UNAUTHORIZED
-    }
-
     /// No key, or none that is valid: the same answer whatever the reason.
     pub fn unauthorized() -> Self {
         Self::plain(StatusCode::UNAUTHORIZED, "Unauthorized")

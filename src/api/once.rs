@@ -91,7 +91,14 @@ impl FromRequest<App> for BarePost {
 }
 
 /// Who asks and whether it was asked before, and what is left of the request: headers and body.
-async fn receive(request: Request, app: &App) -> Result<(Once, HeaderMap, Bytes), Rejection> {
+///
+/// # Errors
+///
+/// [`Rejection`]; a handler of a [`Post`] never sees what it says.
+pub(super) async fn receive(
+    request: Request,
+    app: &App,
+) -> Result<(Once, HeaderMap, Bytes), Rejection> {
     let (mut parts, stream) = request.into_parts();
     let caller = authenticate(&mut parts, app).await?;
     let bytes = body::collect(stream).await?;
@@ -209,6 +216,21 @@ impl Once {
             Ok(value) => self.keep_answer(app, answer(status, &value)?).await,
             Err(error) => self.refuse(app, error.into()).await,
         }
+    }
+
+    /// Answers so, whatever it says, and keeps it: as [`keep`](Self::keep), for errors in another shape
+    /// than ours.
+    ///
+    /// # Errors
+    ///
+    /// 422 if the key belongs to another request.
+    pub async fn keep_as(
+        self,
+        app: &App,
+        status: StatusCode,
+        body: &impl Serialize,
+    ) -> Result<Response, ApiError> {
+        self.keep_answer(app, answer(status, body)?).await
     }
 
     /// Keeps a refusal that the request has earned: what it asked for was not done, so that may be a

@@ -3,8 +3,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -13,9 +12,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::ApiKey;
 use super::error::ApiError;
-use super::once::BarePost;
+use super::once::{self, BarePost, Rejection};
 use super::path::{Path, parse};
 use crate::app::App;
 use crate::base::Error;
@@ -23,10 +21,6 @@ use crate::base::id::ProfileId;
 use crate::base::time::Timestamp;
 use crate::model::logout;
 use crate::sso::keys;
-use crate::web::body::{self, Unread};
-
-/// How many bytes a body may have.
-const MAX_BYTES: usize = 16 * 1024;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -63,9 +57,10 @@ struct OauthError {
     error_description: String,
 }
 
-fn refused(error: &'static str, description: impl Into<String>) -> Response {
-    let body = OauthError { error, error_description: description.into() };
-    (StatusCode::BAD_REQUEST, Json(body)).into_response()
+impl OauthError {
+    fn new(error: &'static str, description: impl Into<String>) -> Self {
+        Self { error, error_description: description.into() }
+    }
 }
 
 /// Let a browser log a person out
@@ -81,54 +76,61 @@ fn refused(error: &'static str, description: impl Into<String>) -> Response {
             body = OauthError),
     ),
 )]
-async fn authorize_logout(State(app): State<App>, request: Request) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let ApiKey(caller) = match ApiKey::from_request_parts(&mut parts, &app).await {
-        Ok(key) => key,
-        Err(error) if error.is_unauthorized() => {
-            return refused("unauthorized_client", "Unauthorized");
-        }
-        Err(error) => return error.into_response(),
+async fn authorize_logout(State(app): State<App>, request: Request) -> Result<Response, Rejection> {
+    let (once, headers, body) = match once::receive(request, &app).await {
+        Ok(received) => received,
+        Err(Rejection::Refused(error)) => return in_oauth(error),
+        Err(answered) => return Err(answered),
     };
-    let body = match body::read(body, MAX_BYTES).await {
-        Ok(body) => body,
-        Err(Unread::TooLarge) => {
-            let mut response = refused("invalid_request", "The body is larger than 16 kB.");
-            *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-            return response;
-        }
-        Err(Unread::Broken) => {
-            return refused("invalid_request", "The body did not arrive whole.");
-        }
-    };
-    let asked = match read(&parts, &body) {
+    let asked = read(&headers, &body).and_then(|asked| match asked.profile_id {
+        Some(profile_id) => Ok((profile_id, asked.return_to)),
+        None => Err("profile_id is required."),
+    });
+    let (profile_id, return_to) = match asked {
         Ok(asked) => asked,
-        Err(message) => return refused("invalid_request", message),
-    };
-    let Some(profile_id) = asked.profile_id else {
-        return refused("invalid_request", "profile_id is required.");
+        Err(message) => {
+            let body = OauthError::new("invalid_request", message);
+            return Ok(once.keep_as(&app, StatusCode::BAD_REQUEST, &body).await?);
+        }
     };
     let profile_id = match parse::<ProfileId>(&profile_id) {
         Ok(id) => id,
-        Err(error) => return error.into_response(),
+        Err(error) => return Ok(once.keep(&app, StatusCode::OK, Err::<(), _>(error)).await?),
     };
-    let write = async move |tx: &mut _| {
-        logout::authorize(tx, &profile_id, asked.return_to.as_deref()).await
-    };
-    match app.db.write(&caller, write).await {
-        Ok(token) => Json(LogoutAuthorization {
+    let write =
+        async move |tx: &mut _| logout::authorize(tx, &profile_id, return_to.as_deref()).await;
+    let outcome = match app.db.write(once.caller(), write).await {
+        Err(Error::Invalid { code, message, .. }) => {
+            let body = OauthError::new(code, message);
+            return Ok(once.keep_as(&app, StatusCode::BAD_REQUEST, &body).await?);
+        }
+        outcome => outcome.map(|token| LogoutAuthorization {
             logout_url: app.url(&format!("/sso/logout?token={}", token.expose())),
             logout_token: token.expose().to_owned(),
-        })
-        .into_response(),
-        Err(Error::Invalid { code, message, .. }) => refused(code, message),
-        Err(error) => ApiError::from(error).into_response(),
-    }
+        }),
+    };
+    Ok(once.keep(&app, StatusCode::OK, outcome).await?)
+}
+
+/// A request that was not even read, in OAuth's shape where WorkOS has that.
+fn in_oauth(error: ApiError) -> Result<Response, Rejection> {
+    let body = match error.status() {
+        StatusCode::UNAUTHORIZED => OauthError::new("unauthorized_client", "Unauthorized"),
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
+            OauthError::new("invalid_request", error.body().message.as_str())
+        }
+        _ => return Err(error.into()),
+    };
+    let status = match error.status() {
+        StatusCode::UNAUTHORIZED => StatusCode::BAD_REQUEST,
+        status => status,
+    };
+    Ok((status, Json(body)).into_response())
 }
 
 /// Reads the body: JSON, as SDKs send it, or the form of WorkOS's examples.
-fn read(parts: &Parts, body: &Bytes) -> Result<AuthorizeLogout, &'static str> {
-    let asked: AuthorizeLogout = if is_form(&parts.headers) {
+fn read(headers: &HeaderMap, body: &Bytes) -> Result<AuthorizeLogout, &'static str> {
+    let asked: AuthorizeLogout = if is_form(headers) {
         let mut asked = AuthorizeLogout { profile_id: None, return_to: None };
         for (name, value) in url::form_urlencoded::parse(body) {
             let member = match &*name {

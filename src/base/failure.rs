@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rate::Wait;
+
 /// Who has to mend a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -52,6 +54,8 @@ pub struct Failure {
     pub received: Option<String>,
     /// What else helps: the class of a network error, the IdP's own description.
     pub detail: Option<String>,
+    /// How long to wait before another try, where that is known.
+    pub wait: Option<Wait>,
 }
 
 impl Failure {
@@ -74,7 +78,14 @@ impl Failure {
 
 impl From<FailureCode> for Failure {
     fn from(code: FailureCode) -> Self {
-        Self { code, expected: None, received: None, detail: None }
+        Self { code, expected: None, received: None, detail: None, wait: None }
+    }
+}
+
+impl From<Wait> for Failure {
+    /// The limit on logins was reached.
+    fn from(wait: Wait) -> Self {
+        Self { wait: Some(wait), ..FailureCode::RateLimited.into() }
     }
 }
 
@@ -160,7 +171,7 @@ failures! {
     RateLimited: "rate_limited", "authorize.rate", Operator, Channel::Page(429),
         person: "Too many people are signing in at this moment. Please wait a minute and try again.",
         it: "Nothing to do: wait a minute.",
-        developer: "More than 1,000 sign-ins a minute on this connection.";
+        developer: "More sign-ins began on this connection in a minute than limits.authorize_per_minute allows.";
     InvalidRequest: "invalid_request", "authorize.parameters", Developer, Channel::Redirect("invalid_request"),
         person: "The application sent a malformed sign-in request. Please tell the people who run it.",
         it: "Nothing to do: the application is set up wrongly.",

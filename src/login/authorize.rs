@@ -133,7 +133,10 @@ async fn in_json(app: &App, request: Request, query: &str) -> Response {
         Err(refused) => {
             let code = refused.failure.code;
             let body = json!({ "code": code.as_str(), "message": code.for_developer() });
-            page::json(pages::status(code).max(StatusCode::BAD_REQUEST), &body)
+            let status = pages::status(code).max(StatusCode::BAD_REQUEST);
+            let mut response = page::json(status, &body);
+            pages::retry_after(&mut response, &refused.failure);
+            response
         }
     }
 }

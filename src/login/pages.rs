@@ -6,12 +6,16 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
 use crate::app::App;
-use crate::base::failure::{Channel, FailureCode};
+use crate::base::failure::{Channel, Failure, FailureCode};
+use crate::base::rate::Wait;
 use crate::sso::Refused;
 use crate::sso::consent::Question;
 use crate::telemetry::request;
 use crate::web::brand::Brand;
 use crate::web::page;
+
+/// How long to wait for a database that does not answer, in seconds.
+const UNAVAILABLE_S: u32 = 10;
 
 #[derive(Template)]
 #[template(path = "login/refused.html")]
@@ -90,10 +94,18 @@ pub(super) async fn refused(app: &App, refused: &Refused) -> Response {
     let reference = reference.or_else(|| of_fault(status));
     let shown = RefusedPage { brand, sentence: code.for_person(), reference };
     let mut response = page::page(status, &shown);
-    if matches!(code, FailureCode::RateLimited | FailureCode::Unavailable) {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("10"));
-    }
+    retry_after(&mut response, &refused.failure);
     response
+}
+
+/// Says when to try again, where that may help.
+pub(super) fn retry_after(response: &mut Response, failure: &Failure) {
+    let wait = match (failure.wait, failure.code) {
+        (Some(Wait(seconds)), _) => seconds,
+        (None, FailureCode::Unavailable) => UNAVAILABLE_S,
+        (None, _) => return,
+    };
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait));
 }
 
 /// The page that asks whether to continue.

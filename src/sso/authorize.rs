@@ -114,7 +114,11 @@ pub async fn begin(app: &App, request: Request) -> Result<Begun, Refused> {
 pub async fn check(app: &App, request: &Request) -> Result<(), Refused> {
     let lookup = look(app, request).await?;
     let mut trace = Trace::new(app.clock.clone());
-    judge(app, request, &lookup, &mut trace).map(drop).map_err(Refused::unrecorded)
+    let judged = judge(request, &lookup, &mut trace).and_then(|connection| {
+        // The visit of the browser is what counts.
+        Ok(app.limits.authorize.ask(connection.id.as_str(), app.clock.now())?)
+    });
+    judged.map_err(Refused::unrecorded)
 }
 
 /// Finds what a request names; of a request without a client nothing is recorded.
@@ -224,7 +228,6 @@ async fn of_organization(tx: &mut Tx, id: &str) -> Result<Result<Arc<Connection>
 
 /// The checks of a request, in the order in which their failures may be told.
 fn judge<'a>(
-    app: &App,
     request: &Request,
     lookup: &'a Lookup,
     trace: &mut Trace,
@@ -255,11 +258,7 @@ fn judge<'a>(
             connection.state.as_str(),
         ));
     }
-    if app.limits.authorize.admit(connection.id.as_str(), app.clock.now()) {
-        Ok(connection)
-    } else {
-        Err(FailureCode::RateLimited.into())
-    }
+    Ok(connection)
 }
 
 /// PKCE of the application: S256 or none (RFC 7636 section 4.3; `plain` is refused).
@@ -287,7 +286,8 @@ async fn depart(
     (lookup, target): (&Lookup, &Target),
     trace: &mut Trace,
 ) -> Result<Begun, Failure> {
-    let connection = judge(app, request, lookup, trace)?;
+    let connection = judge(request, lookup, trace)?;
+    app.limits.authorize.check(connection.id.as_str(), app.clock.now())?;
     let going = Going {
         session_id: lookup.session_id.clone(),
         target: target.clone(),

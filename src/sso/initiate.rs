@@ -103,9 +103,7 @@ async fn depart(
     if !connection.policy.idp_initiated {
         return Err(FailureCode::IdpInitiatedSsoDisabled.into());
     }
-    if !app.limits.authorize.admit(connection.id.as_str(), app.clock.now()) {
-        return Err(FailureCode::RateLimited.into());
-    }
+    app.limits.authorize.check(connection.id.as_str(), app.clock.now())?;
     let going = Going {
         session_id: session_id.clone(),
         target: target.clone(),

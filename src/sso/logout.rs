@@ -285,14 +285,13 @@ pub async fn back_channel(
         Ok(ended) => {
             tracing::info!(connection_id, ended, "the identity provider logged people out")
         }
-        Err(BackChannelRefused::Invalid(failure)) => tracing::warn!(
-            connection_id,
-            reason = failure.code.as_str(),
-            detail = failure.detail,
-            expected = failure.expected,
-            received = failure.received,
-            "a logout token was refused"
-        ),
+        Err(BackChannelRefused::Invalid(failure)) => {
+            let (reason, detail) = (failure.code.as_str(), failure.detail.as_deref());
+            let expected = failure.expected.as_deref();
+            tracing::warn!(connection_id, reason, detail, expected, "a logout token was refused");
+            // It may be a claim, and so about somebody.
+            tracing::debug!(received = failure.received, "what came instead");
+        }
         Err(_) => {}
     }
     outcome.map(drop)

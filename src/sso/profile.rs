@@ -6,6 +6,7 @@ use crate::base::secret::Secret;
 use crate::base::{Caller, Result};
 use crate::model::profile::Profile;
 use crate::model::sso_session;
+use crate::telemetry::request;
 
 /// The profile that the token gives; `None` if it is not good now.
 ///
@@ -14,7 +15,11 @@ use crate::model::sso_session;
 /// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer.
 pub async fn read(app: &App, token: &Secret) -> Result<Option<Profile>> {
     let Some(id) = access_token::login_of(token) else { return Ok(None) };
-    let hash = token.hash();
-    let find = async move |tx: &mut _| sso_session::find_profile(tx, &id, &hash).await;
-    app.db.read_briefly(&Caller::anonymous(), find).await
+    let (hash, wanted) = (token.hash(), id.clone());
+    let find = async move |tx: &mut _| sso_session::find_profile(tx, &wanted, &hash).await;
+    let found = app.db.read_briefly(&Caller::anonymous(), find).await?;
+    if found.is_some() {
+        request::belongs_to(&id);
+    }
+    Ok(found)
 }

@@ -140,9 +140,7 @@ async fn depart(
     );
     // Counted apart from logins, so that tests take no room from them.
     let key = format!("test {}", connection.id);
-    if !app.limits.authorize.admit(&key, app.clock.now()) {
-        return Err(FailureCode::RateLimited.into());
-    }
+    app.limits.authorize.check(&key, app.clock.now())?;
     if !connection.is_configured() {
         let detail = "client ID, client secret or discovery endpoint are missing";
         return Err(Failure::with_detail(FailureCode::ConnectionUnlinked, detail));

@@ -338,7 +338,8 @@ impl Redeeming {
         tokens: &[Token],
     ) -> Result<Option<Judged<Granted>>> {
         let judged = self.judge(tx, code).await?;
-        let judged = judged.and(if code.is_awaited { Ok(()) } else { Err("code_expired") });
+        let is_in_time = code.is_awaited && tx.now() < code.expires_at;
+        let judged = judged.and(if is_in_time { Ok(()) } else { Err("code_expired") });
         if let Err(reason) = judged {
             let is_spent = sso_session::spend(tx, code, &self.fingerprint).await?;
             return Ok(is_spent.then_some(Err(reason)));
@@ -373,13 +374,13 @@ impl Redeeming {
         Ok(Err(TOKEN_DIFFERS))
     }
 
-    /// The checks of a code.
+    /// The checks of a code but for its time: a repetition may come later, as long as its token is good.
     async fn judge(&self, tx: &mut Tx, code: &AuthorizationCode) -> Result<Judged<()>> {
         if code.environment_id != self.client.environment_id {
             return Ok(Err("code_wrong_client"));
         }
         tx.enter(&code.environment_id);
-        if let Err(reason) = self.check(tx, code) {
+        if let Err(reason) = self.check(code) {
             return Ok(Err(reason));
         }
         let connection = connection::recall(tx, code.connection_id.as_str()).await?;
@@ -388,10 +389,7 @@ impl Redeeming {
     }
 
     /// The checks that need nothing but the code and the request.
-    fn check(&self, tx: &Tx, code: &AuthorizationCode) -> Judged<()> {
-        if tx.now() >= code.expires_at {
-            return Err("code_expired");
-        }
+    fn check(&self, code: &AuthorizationCode) -> Judged<()> {
         if self.request.redirect_uri.as_ref().is_some_and(|uri| *uri != code.redirect_uri) {
             return Err("redirect_uri_differs");
         }

@@ -81,10 +81,11 @@ fn refusal_of(app: &App, request: &Request) -> Option<Response> {
     let source = Source::of(app, request.extensions(), request.headers());
     let key = source.0.as_ref()?;
     let wait = app.limits.address.check(key, app.clock.now()).err()?;
+    tracing::debug!(address = key, "an address has sent too many requests");
     tracing::info!(
-        address = key,
         forwarded = request.headers().contains_key("x-forwarded-for"),
-        "an address has sent too many requests; if it is a proxy, name it in trusted_proxies"
+        "an address has sent too many requests; if it is a proxy, name it in trusted_proxies \
+         (the level debug has the address)"
     );
     Some(if browser::wants_page(request.headers()) {
         let sentence = "More requests came from where you are than we take. Wait a minute.";

@@ -284,11 +284,37 @@ both_engines! {
         let before = world.attempts().await;
         let answer = world.authorize(&[]).await;
         assert_page(&answer, FailureCode::RateLimited);
-        assert_eq!(answer.header("retry-after"), Some("10"));
+        let seconds: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=120).contains(&seconds), "{seconds}");
+        let url = world.authorize_url(&[]);
+        let json = Request::get(&url).header("accept", "application/json").send().await;
+        assert_eq!((json.status.as_u16(), &json.json()["code"]), (429, &json!("rate_limited")));
+        assert_eq!(json.header("retry-after"), answer.header("retry-after"));
         assert_eq!(world.attempts().await, before, "nothing is stored for a flood");
         assert_departed(&world, &world.authorize(&[("connection", &other.id)]).await);
-        world.clock.advance_ms(60_000);
+        // Whoever waits as long as they are told gets in.
+        world.clock.advance_ms(i64::from(seconds) * 1000);
         assert_departed(&world, &world.authorize(&[]).await);
+    }
+
+    async fn a_look_before_the_visit_takes_no_room_from_logins(world: World) {
+        let app = world.app();
+        let connection = world.demo.seeded.connection_id.as_str();
+        let room = || {
+            let mut room = 0;
+            while app.limits.authorize.admit(connection, app.clock.now()) {
+                room += 1;
+            }
+            world.clock.advance_ms(120_000);
+            room
+        };
+        let all = room();
+        let url = world.authorize_url(&[]);
+        for _ in 0..3 {
+            let looked = Request::get(&url).header("accept", "application/json").send().await;
+            assert_eq!(looked.status, 200);
+        }
+        assert_eq!(room(), all);
     }
 
     async fn refusals_are_recorded_as_long_as_nobody_makes_them_on_purpose(world: World) {

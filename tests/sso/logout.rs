@@ -228,6 +228,21 @@ both_engines! {
         assert!(world.is_good(&token).await);
     }
 
+    async fn the_same_logout_asked_for_twice_is_one(world: World) {
+        let SignedIn { profile, .. } = world.signed_in().await;
+        let ask = async |body: &Value| {
+            let url = world.url("/sso/logout/authorize");
+            let request = Request::new("POST", &url).bearer(world.demo.seeded.api_key.expose());
+            request.header("idempotency-key", "one").json(body).send().await
+        };
+        let body = json!({ "profile_id": profile["id"] });
+        let (first, again) = (ask(&body).await, ask(&body).await);
+        assert_eq!((first.status.as_u16(), &first.body), (200, &again.body));
+        assert_eq!(again.header("idempotent-replayed"), Some("true"));
+        let other = json!({ "profile_id": profile["id"], "return_to": "https://app.example/" });
+        assert_eq!(ask(&other).await.status, 422);
+    }
+
     async fn lgo_03_a_logout_address_that_cannot_be_used_is_none(world: World) {
         let ends = [
             (TenantFault::DiscoveryWithoutLogout, "logout_not_supported"),

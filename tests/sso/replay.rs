@@ -85,6 +85,19 @@ both_engines! {
         assert_spent(&request(&world, &node, &code, Some("one")).send().await);
     }
 
+    async fn a_repetition_is_answered_for_as_long_as_its_token_is_good(world: World) {
+        let code = world.code().await;
+        let url = world.url("/");
+        world.clock.advance_ms(9 * 60_000);
+        let first = request(&world, &url, &code, Some("one")).send().await;
+        assert_eq!(first.status, 200);
+        world.clock.advance_ms(9 * 60_000);
+        let again = request(&world, &url, &code, Some("one")).send().await;
+        assert_eq!((again.status.as_u16(), &first.body), (200, &again.body), "the code is old");
+        world.clock.advance_ms(2 * 60_000);
+        assert_spent(&request(&world, &url, &code, Some("one")).send().await);
+    }
+
     async fn a_repetition_without_the_key_or_with_another_secret_is_none(world: World) {
         let code = world.code().await;
         let url = world.url("/");

@@ -69,6 +69,35 @@ both_engines! {
         assert_eq!(world.demo.tenant.count("/sandbox/elsewhere"), 0, "redirects are not followed");
     }
 
+    async fn idp_03_a_token_endpoint_that_refuses_again_and_again_is_left_alone(world: World) {
+        // Its `Retry-After` says 30 seconds.
+        world.faults(&[Fault::TokenRateLimited]);
+        let asked = world.token_requests();
+        for n in 1..=5 {
+            let answer = world.sign_ada_in().await;
+            world.assert_refused(&answer, F::TokenEndpointRateLimited).await;
+            assert_eq!(world.token_requests(), asked + n.min(3), "{n}");
+        }
+        let trace = world.last_session().await.to_string();
+        assert!(trace.contains("refused 3 times in a row; it is asked again in 30 s"), "{trace}");
+        world.clock.advance_ms(29_000);
+        world.assert_refused(&world.sign_ada_in().await, F::TokenEndpointRateLimited).await;
+        assert_eq!(world.token_requests(), asked + 3);
+        // One is let through; it is refused again, so the others are not.
+        world.clock.advance_ms(1_000);
+        for _ in 0..2 {
+            world.assert_refused(&world.sign_ada_in().await, F::TokenEndpointRateLimited).await;
+            assert_eq!(world.token_requests(), asked + 4);
+        }
+        world.faults(&[]);
+        world.clock.advance_ms(30_000);
+        assert!(world.sign_ada_in().await.param("code").is_some());
+        world.faults(&[Fault::TokenRateLimited]);
+        world.assert_refused(&world.sign_ada_in().await, F::TokenEndpointRateLimited).await;
+        world.faults(&[]);
+        assert!(world.sign_ada_in().await.param("code").is_some(), "once is not again and again");
+    }
+
     async fn idp_02_a_token_endpoint_that_hangs_costs_one_login_and_no_more(world: World) {
         world.faults(&[Fault::TokenSlow { ms: 60_000 }]);
         let began = Instant::now();

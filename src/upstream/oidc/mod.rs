@@ -12,6 +12,7 @@ mod jws;
 mod logout;
 pub mod logout_token;
 pub mod probe;
+mod rest;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use inspect::{Candidates, Discovered, inspect, normalise};
 use jwks::{KeySet, Keys};
 use jws::{Kind as TokenKind, Signed};
 pub(super) use logout::{endpoint as logout_endpoint, url as logout_url};
+use rest::Rests;
 pub use settings::{
     AttributeMapping, ClientAuthentication, GroupsScope, Kind, Settings, SigningAlgorithm,
     UserinfoPolicy,
@@ -45,16 +47,18 @@ pub use settings::{
 pub(super) struct Caches {
     discovery: Shelf<Metadata>,
     jwks: Shelf<KeySet>,
+    rests: Rests,
 }
 
 impl Caches {
     pub(super) fn new() -> Self {
-        Self { discovery: Shelf::new(), jwks: Shelf::new() }
+        Self { discovery: Shelf::new(), jwks: Shelf::new(), rests: Rests::new() }
     }
 
     pub(super) fn forget(&self, connection_id: &str) {
         self.discovery.forget(connection_id);
         self.jwks.forget(connection_id);
+        self.rests.forget(connection_id);
     }
 }
 
@@ -97,7 +101,11 @@ pub(super) async fn finish(
     let algorithm = metadata.algorithm(settings.signing_algorithm)?;
 
     let exchange = token::Exchange { settings, metadata: &metadata, code, redirect_uri, memory };
-    let tokens = exchange.redeem(upstream.outbound(), secrets, trace).await?;
+    let (rests, connection_id) = (&upstream.oidc.rests, settings.connection_id.as_str());
+    rests.check(connection_id, upstream.clock().now())?;
+    let redeemed = exchange.redeem(upstream.outbound(), secrets, trace).await;
+    rests.note(connection_id, &redeemed, upstream.clock().now());
+    let tokens = redeemed?;
 
     let signed = Signed::parse(&tokens.id_token, algorithm, TokenKind::IdToken)?;
     let mut keys = Keys::get(upstream, settings, &metadata.jwks_uri, algorithm).await?;

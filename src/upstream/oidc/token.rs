@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::base::failure::{Failure, FailureCode};
+use crate::base::rate::Wait;
 use crate::base::secret::Secret;
 use crate::base::trace::Trace;
 use crate::outbound::{Error as OutboundError, Outbound, Request, Response};
@@ -159,7 +160,8 @@ fn read(response: &Response) -> Result<Tokens, Failure> {
     let malformed = |detail: &str| Failure::with_detail(FailureCode::TokenResponseInvalid, detail);
     let members = json::object(&response.body);
     if response.status != http::StatusCode::OK {
-        return Err(refusal(response.status, members.as_ref()));
+        let refusal = refusal(response.status, members.as_ref());
+        return Err(Failure { wait: retry_after(&response.headers), ..refusal });
     }
     if !is_json(&response.headers) {
         return Err(malformed("the content type is not application/json"));
@@ -190,6 +192,12 @@ fn read(response: &Response) -> Result<Tokens, Failure> {
         Some(_) => return Err(malformed("id_token is not a text")),
     };
     Ok(Tokens { id_token, access_token: Secret::new(access_token) })
+}
+
+/// When to ask again (RFC 9110 section 10.2.3), where it is said in seconds.
+fn retry_after(headers: &HeaderMap) -> Option<Wait> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Wait)
 }
 
 /// What a refusal of the token endpoint means.
