@@ -1,7 +1,7 @@
 //! The handles that flows and faces work with, and how they are opened.
 
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ use crate::base::secret::{Secret, random_alphanumeric};
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 use crate::config::{self, Config, Database};
-use crate::db::{Claim, Db, Location};
+use crate::db::{Claim, Db, Location, Presence, migrate};
 use crate::dns::{self, Dns};
 use crate::model::administrator::link;
 use crate::model::connection::Connection;
@@ -124,7 +124,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// [`Error::Internal`] with what is wrong with the data directory, the keys or the settings;
+    /// [`Error::Invalid`] if it is the database of something else, [`Error::Internal`] with what is wrong
+    /// with the data directory, the keys or the settings;
     /// [`Error::Unavailable`] if the database does not answer.
     pub async fn open(config: Config, clock: Clock) -> Result<Self> {
         make_directory(&config.data)?;
@@ -169,16 +170,47 @@ impl App {
     ///
     /// [`Error::Invalid`] if there is no installation; as [`App::open`].
     pub async fn open_existing(config: Config, clock: Clock) -> Result<Self> {
+        require_installation(&config, &clock).await?;
+        Self::open(config, clock).await
+    }
+
+    /// Opens them for a command that promises to change nothing, not even the schema.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] if there is no installation, or one of another schema; as [`App::open`].
+    pub async fn open_unchanged(config: Config, clock: Clock) -> Result<Self> {
+        require_installation(&config, &clock).await?;
         let location = location(&config.database);
-        if !Db::is_there(&location, clock.clone()).await? {
+        let schema = Db::schema(&location, clock.clone()).await?;
+        if schema < migrate::newest() {
             let message = format!(
-                "There is no installation in {location}. Give the settings of the service (--data, \
-                 --config, or its VESTIBULE_ variables). `vestibule serve`, `environment create` and \
-                 `apply` make a new one."
+                "The schema of {location} is at {schema}, and this program's at {}. `vestibule migrate` \
+                 brings it up to date, as each start of the service does.",
+                migrate::newest()
             );
-            return Err(Error::invalid("no_installation", "database", message));
+            return Err(Error::invalid("schema_behind", "database", message));
         }
         Self::open(config, clock).await
+    }
+
+    /// The same where a new installation may be meant: of one that is not there, an empty one is opened in a
+    /// folder of its own, which goes with what is returned beside it.
+    ///
+    /// # Errors
+    ///
+    /// As [`App::open_unchanged`].
+    pub async fn open_to_look(config: Config, clock: Clock) -> Result<(Self, Option<Scratch>)> {
+        let place = location(&config.database);
+        if Db::presence(&place, clock.clone()).await? != Presence::Nothing {
+            return Ok((Self::open_unchanged(config, clock).await?, None));
+        }
+        let scratch = Scratch(config::temporary_folder("plan"));
+        let database = Database::Sqlite(scratch.0.join("vestibule.db"));
+        // Keys of its own: nothing is sealed that stays.
+        let config =
+            Config { data: scratch.0.clone(), database, keys: None, keys_command: None, ..config };
+        Ok((Self::open(config, clock).await?, Some(scratch)))
     }
 
     /// A URL of ours; `path` begins with a slash. Only the configured base URL counts: what a
@@ -235,6 +267,35 @@ fn warn_of_readers(file: &Path) {
         let file = file.display();
         tracing::warn!(%file, "others may read the key file: let it be of mode 0600");
     }
+}
+
+/// A folder that goes when this does.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Makes sure that an installation is where the settings say, and makes none.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if there is none.
+pub async fn require_installation(config: &Config, clock: &Clock) -> Result<()> {
+    let location = location(&config.database);
+    let what = match Db::presence(&location, clock.clone()).await? {
+        Presence::Installation => return Ok(()),
+        Presence::Nothing => format!("There is no installation in {location}."),
+        Presence::Foreign => format!("{location} is a database of something else."),
+    };
+    let message = format!(
+        "{what} Give the settings of the service (--data, --config, or its VESTIBULE_ variables). \
+         `vestibule serve`, `environment create` and `apply` make a new one."
+    );
+    Err(Error::invalid("no_installation", "database", message))
 }
 
 /// A setting as the database room has it.

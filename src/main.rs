@@ -23,9 +23,10 @@ use vestibule::cli::{
     Cli, Command, DemoArgs, Overrides, Session, apply, copy, examine, export, import, maintain,
     migrate, run,
 };
-use vestibule::config::{Config, Database, Sources};
+use vestibule::config::{self, Config, Database, Sources};
 use vestibule::model::administrator::link;
 use vestibule::model::{api_key, environment};
+use vestibule::outbound::Outbound;
 use vestibule::telemetry::{count_panics, max_open_files};
 use vestibule::upkeep::traces::Export;
 use vestibule::{demo, server};
@@ -124,9 +125,14 @@ async fn execute(cli: Cli, sources: &Sources, mut config: Config) -> Result<Exit
         Command::Apply(args) => {
             config.log_level = tracing::Level::WARN;
             start_log(&config);
-            let app = App::open(config, Clock::system()).await?;
+            let manifest = args.read()?;
+            let (app, _scratch) = if args.only_looks() {
+                App::open_to_look(config, Clock::system()).await?
+            } else {
+                (App::open(config, Clock::system()).await?, None)
+            };
             let session = Session { app, environment: cli.environment };
-            let (text, code) = apply(&session, &args).await?;
+            let (text, code) = apply(&session, &args, &manifest).await?;
             say(&text)?;
             return Ok(code);
         }
@@ -140,9 +146,21 @@ async fn execute(cli: Cli, sources: &Sources, mut config: Config) -> Result<Exit
         Command::Import(command) => {
             say(format_args!("{:#}", import(&config, command).await?))?;
         }
-        Command::Config | Command::Demo(_) => show_settings(sources, &config)?,
+        Command::Config | Command::Demo(_) => {
+            show_settings(sources, &config)?;
+            check_files(&config)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses what a service would refuse at its start, of what can be told without a database.
+fn check_files(config: &Config) -> Result<(), Failure> {
+    Outbound::new(&config.outbound).map_err(|error| error.to_string())?;
+    if let Some(files) = &config.tls {
+        server::tls::Certificates::open(files.clone())?;
+    }
+    Ok(())
 }
 
 /// Prints the effective settings and where each comes from.
@@ -202,6 +220,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     start_log(&config);
     count_panics();
     let listen = config.listen;
+    check_files(&config)?;
     let (app, _claim) = App::open_to_serve(config, Clock::system()).await?;
     let stopped = stopped()?;
     let listener = listen_on(listen).await?;
@@ -323,10 +342,7 @@ async fn run_demo(args: DemoArgs, settings: &Overrides) -> Result<(), Failure> {
         }
     }
     let temporary = data.is_none();
-    let data = data.unwrap_or_else(|| {
-        let name = vestibule::base::secret::random_alphanumeric(12);
-        std::env::temp_dir().join(format!("vestibule-demo-{name}"))
-    });
+    let data = data.unwrap_or_else(|| config::temporary_folder("demo"));
     let options = demo::Options {
         data: data.clone(),
         database: None,

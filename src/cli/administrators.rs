@@ -34,9 +34,17 @@ pub(super) async fn run(app: &App, command: AdministratorCommand) -> Result<Valu
         }
         AdministratorCommand::Remove { email } => {
             let remove = async move |tx: &mut Tx| {
-                let found = administrator::find_by_email(tx, &email.to_lowercase()).await?;
-                let found = found.ok_or_else(|| Error::not_found("Administrator", &*email))?;
-                administrator::remove(tx, &found.id).await
+                let email = email.to_lowercase();
+                if let Some(found) = administrator::find_by_email(tx, &email).await? {
+                    return administrator::remove(tx, &found.id).await.map(drop);
+                }
+                // Or they are invited and have not come yet.
+                let invitations = link::list_invitations(tx).await?;
+                let invited = |it: &&Link| it.email.as_deref() == Some(&*email);
+                let invitation = invitations.iter().find(invited);
+                let invitation =
+                    invitation.ok_or_else(|| Error::not_found("Administrator", &*email))?;
+                link::revoke_invitation(tx, &invitation.id.to_string()).await
             };
             app.db.write(&caller, remove).await?;
             Ok(json!({ "done": true }))

@@ -44,7 +44,7 @@ pub enum Manage {
     #[command(subcommand)]
     Keys(KeysCommand),
     /// The newest events.
-    Events,
+    Events(Older),
 }
 
 impl Manage {
@@ -107,6 +107,14 @@ pub enum AdministratorCommand {
         /// Their e-mail address.
         email: String,
     },
+}
+
+/// Which part of a list that may be long.
+#[derive(Debug, clap::Args)]
+pub struct Older {
+    /// Those that are older than this one: what the list before says as `after`
+    #[arg(long, value_name = "ID")]
+    pub after: Option<String>,
 }
 
 /// Commands of sealing keys.
@@ -342,7 +350,7 @@ pub enum RoleCommand {
 #[derive(Debug, Subcommand)]
 pub enum SessionCommand {
     /// List the newest login attempts.
-    List,
+    List(Older),
     /// Show one with its trace.
     Show {
         /// Its id: the reference number of an error page.

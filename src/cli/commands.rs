@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::{
     ApiKeyCommand, ConnectionCommand, DomainCommand, EnvironmentCommand, GroupCommand, Manage,
-    OidcArgs, OrganizationCommand, RedirectUriCommand, RoleCommand, SessionCommand,
+    OidcArgs, Older, OrganizationCommand, RedirectUriCommand, RoleCommand, SessionCommand,
 };
 use super::{administrators, keys};
 use crate::app::App;
@@ -47,8 +47,16 @@ impl Session {
                 Ok(Caller { actor_id: "command line".to_owned(), ..Caller::system(found.id) })
             }
             (None, _, Some(name)) => Err(no("Environment", name)),
-            _ => {
-                let message = "There is not exactly one environment: name one with --environment.";
+            (None, ..) => {
+                let message =
+                    "There is no environment yet: `vestibule environment create` makes one.";
+                Err(Error::invalid("environment_needed", "environment", message))
+            }
+            (Some(_), ..) => {
+                let message = match &self.environment {
+                    None => "There are several environments: name one with --environment.",
+                    Some(_) => "Several environments have this name: name one by its id.",
+                };
                 Err(Error::invalid("environment_needed", "environment", message))
             }
         }
@@ -87,9 +95,10 @@ pub async fn run(session: &Session, command: Manage) -> Result<Value> {
         Manage::Session(command) => sessions(session, command).await,
         Manage::Administrator(command) => administrators::run(&session.app, command).await,
         Manage::Keys(command) => keys::run(&session.app, command).await,
-        Manage::Events => {
+        Manage::Events(Older { after }) => {
             let filter = event::Filter::default();
-            session.read(async move |tx| listed(event::list(tx, &filter, &all()).await?)).await
+            let request = PageRequest { after, ..most() };
+            session.read(async move |tx| listed(event::list(tx, &filter, &request).await?)).await
         }
     }
 }
@@ -138,7 +147,7 @@ async fn api_keys(session: &Session, command: ApiKeyCommand) -> Result<Value> {
                 .await
         }
         ApiKeyCommand::List => {
-            session.read(async |tx| listed(api_key::list(tx, &all()).await?)).await
+            session.read(async |tx| whole(async |page| api_key::list(tx, page).await).await).await
         }
         ApiKeyCommand::Revoke { id } => {
             session.write(async move |tx| done(api_key::revoke(tx, &id).await)).await
@@ -152,7 +161,9 @@ async fn redirect_uris(session: &Session, command: RedirectUriCommand) -> Result
             session.write(async move |tx| shown(redirect_uri::create(tx, &uri).await?)).await
         }
         RedirectUriCommand::List => {
-            session.read(async |tx| listed(redirect_uri::list(tx, &all()).await?)).await
+            session
+                .read(async |tx| whole(async |page| redirect_uri::list(tx, page).await).await)
+                .await
         }
         RedirectUriCommand::Default { id } => {
             let id = RedirectUriId::parse(&id).ok_or_else(|| no("Redirect URI", &id))?;
@@ -181,7 +192,8 @@ async fn organizations(session: &Session, command: OrganizationCommand) -> Resul
         OrganizationCommand::List => {
             session
                 .read(async |tx| {
-                    listed(organization::list(tx, &organization::Filter::default(), &all()).await?)
+                    let filter = organization::Filter::default();
+                    whole(async |page| organization::list(tx, &filter, page).await).await
                 })
                 .await
         }
@@ -243,8 +255,11 @@ async fn connections(session: &Session, command: ConnectionCommand) -> Result<Va
             session
                 .read(async move |tx| {
                     let filter = connection::Filter::default();
-                    let page = connection::list(tx, &filter, &all()).await?;
-                    listed(page.map(|item| connection_json(&app, &item)))
+                    whole(async |page| {
+                        let page = connection::list(tx, &filter, page).await?;
+                        Ok(page.map(|item| connection_json(&app, &item)))
+                    })
+                    .await
                 })
                 .await
         }
@@ -283,7 +298,7 @@ async fn groups(session: &Session, command: GroupCommand) -> Result<Value> {
         GroupCommand::List { connection } => {
             session
                 .read(async move |tx| {
-                    listed(connection_group::list(tx, &connection, &all()).await?)
+                    whole(async |page| connection_group::list(tx, &connection, page).await).await
                 })
                 .await
         }
@@ -313,10 +328,12 @@ async fn roles(session: &Session, command: RoleCommand) -> Result<Value> {
 
 async fn sessions(session: &Session, command: SessionCommand) -> Result<Value> {
     match command {
-        SessionCommand::List => {
+        SessionCommand::List(Older { after }) => {
+            let request = PageRequest { after, ..most() };
             session
-                .read(async |tx| {
-                    listed(sso_session::list(tx, &sso_session::Filter::default(), &all()).await?)
+                .read(async move |tx| {
+                    let filter = sso_session::Filter::default();
+                    listed(sso_session::list(tx, &filter, &request).await?)
                 })
                 .await
         }
@@ -326,8 +343,22 @@ async fn sessions(session: &Session, command: SessionCommand) -> Result<Value> {
     }
 }
 
-fn all() -> PageRequest {
+/// As much as one page has.
+fn most() -> PageRequest {
     PageRequest { limit: PageRequest::MAX_LIMIT, ..PageRequest::default() }
+}
+
+/// A whole list, page by page.
+async fn whole<T: serde::Serialize>(
+    mut list: impl AsyncFnMut(&PageRequest) -> Result<Page<T>>,
+) -> Result<Value> {
+    let mut page = list(&most()).await?;
+    while let Some(after) = page.after.take() {
+        let next = list(&PageRequest { after: Some(after), ..most() }).await?;
+        page.data.extend(next.data);
+        page.after = next.after;
+    }
+    listed(page)
 }
 
 fn shown(value: impl serde::Serialize) -> Result<Value> {

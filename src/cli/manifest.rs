@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::Session;
-use crate::app::App;
 use crate::base::{Error, Result};
 use crate::manifest::{self, Manifest, Options, Outcome, Plan, export, known};
 use manifest::plan::{Operation, Step};
@@ -15,7 +14,7 @@ use manifest::plan::{Operation, Step};
 /// mistyped.
 const DIFFERS: u8 = 3;
 
-/// Which manifest, and what is done with it.
+/// Which manifest, and what is done with it. `--environment` limits it to one environment of the file.
 #[derive(Debug, clap::Args)]
 pub struct ApplyArgs {
     /// The manifest, as YAML; `-` is standard input.
@@ -45,33 +44,57 @@ pub struct ExportArgs {
     without_ids: bool,
 }
 
+impl ApplyArgs {
+    /// Whether nothing is to be changed.
+    pub fn only_looks(&self) -> bool {
+        self.plan
+    }
+
+    /// Reads the manifest: before anything is opened, since opening may make an installation.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, each with its path and line.
+    pub fn read(&self) -> Result<Manifest> {
+        let text = read(&self.file)?;
+        manifest::parse(&text).map_err(|error| in_file(&self.file, &error))
+    }
+}
+
 /// Applies a manifest, or shows what that would do; returns what to print and the exit code.
 ///
 /// # Errors
 ///
 /// What is wrong with the manifest, each with its path. What fails while it is applied is printed.
-pub async fn apply(session: &Session, args: &ApplyArgs) -> Result<(String, ExitCode)> {
-    let text = read(&args.file)?;
-    let manifest = manifest::parse(&text).map_err(|error| in_file(&args.file, &error))?;
+pub async fn apply(
+    session: &Session,
+    args: &ApplyArgs,
+    manifest: &Manifest,
+) -> Result<(String, ExitCode)> {
     let folder = args.file.parent().unwrap_or(Path::new(""));
-    let options = Options { folder, prune: args.prune };
-    let plan = manifest::plan(&session.app, &manifest, options).await;
+    let only = session.environment.as_deref();
+    let options = Options { folder, prune: args.prune, only };
+    let plan = manifest::plan(&session.app, manifest, options).await;
     let plan = plan.map_err(|error| in_file(&args.file, &error))?;
     let shown = if args.json { as_json(&plan)? } else { as_text(&plan) };
     if args.plan {
         let code = if plan.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) };
         return Ok((shown, code));
     }
+    // Before anything is done: what is done cannot be told in a file that cannot be written.
+    let links = args.setup_links.as_deref().map(LinksFile::create).transpose()?;
     let outcome = manifest::apply(&session.app, "command line", plan).await;
     let outcome = outcome.map_err(|error| in_file(&args.file, &error))?;
     tell(&outcome);
-    let mut code = ExitCode::SUCCESS;
     if !outcome.failures.is_empty() {
-        code = ExitCode::FAILURE;
-    } else if let Some(file) = &args.setup_links {
-        write_links(&session.app, &manifest, file).await?;
+        return Ok((shown, ExitCode::FAILURE));
     }
-    Ok((shown, code))
+    if let Some(mut file) = links {
+        let made = manifest::setup_links(&session.app, "command line", (manifest, only)).await?;
+        file.write(&manifest::links_as_text(&made))?;
+        eprintln!("{} setup links are in {}", made.len(), file.path.display());
+    }
+    Ok((shown, ExitCode::SUCCESS))
 }
 
 /// The installation as a manifest.
@@ -180,19 +203,39 @@ fn for_people(value: &Value) -> String {
     }
 }
 
-/// Makes the setup links, and writes them to a file that only its owner can read.
-async fn write_links(app: &App, manifest: &Manifest, file: &Path) -> Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let failed = |error: std::io::Error| {
-        let message = format!("{} cannot be written: {error}", file.display());
-        Error::invalid("unwritable_file", "setup_links", message)
-    };
-    let mut options = std::fs::OpenOptions::new();
-    // A link lets in whoever has it, so nobody else may read along.
-    let mut out = options.write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
-    let links = manifest::setup_links(app, "command line", manifest).await?;
-    out.write_all(manifest::links_as_text(&links).as_bytes()).map_err(failed)?;
-    eprintln!("{} setup links are in {}", links.len(), file.display());
-    Ok(())
+/// A new file for setup links that only its owner can read: a link lets in whoever has it. It goes again
+/// if nothing was written to it.
+struct LinksFile<'a> {
+    path: &'a Path,
+    file: std::fs::File,
+    is_written: bool,
+}
+
+impl<'a> LinksFile<'a> {
+    fn create(path: &'a Path) -> Result<Self> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(0o600).open(path);
+        let file = file.map_err(|error| unwritable(path, &error))?;
+        Ok(Self { path, file, is_written: false })
+    }
+
+    fn write(&mut self, text: &str) -> Result<()> {
+        use std::io::Write;
+        self.is_written = true;
+        self.file.write_all(text.as_bytes()).map_err(|error| unwritable(self.path, &error))
+    }
+}
+
+impl Drop for LinksFile<'_> {
+    fn drop(&mut self) {
+        if !self.is_written {
+            let _ = std::fs::remove_file(self.path);
+        }
+    }
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Error {
+    let message = format!("{} cannot be written: {error}", path.display());
+    Error::invalid("unwritable_file", "setup_links", message)
 }

@@ -1,13 +1,15 @@
 //! `vestibule migrate` and `vestibule copy`: the schema of the database, and all of it elsewhere.
 
+use std::cmp::Ordering;
+
 use serde_json::{Value, json};
 
 use crate::app::location;
 use crate::base::time::Clock;
 use crate::base::{Error, Result};
 use crate::config::{Config, Database};
-use crate::db::migrate::{Step, newest, steps, to};
-use crate::db::{Db, transfer};
+use crate::db::migrate::{Step, newest, none_applied, steps, to};
+use crate::db::{Db, Location, Presence, transfer};
 
 /// What of migrations is wanted.
 #[derive(Debug, clap::Args)]
@@ -44,9 +46,24 @@ pub async fn migrate(config: &Config, args: &MigrateArgs) -> Result<Value> {
         let message = format!("This program knows the migrations 1 to {}.", newest());
         return Err(Error::invalid("unknown_migration", "to", message));
     }
-    let db = Db::connect(&location(&config.database), Clock::system()).await?;
+    let place = location(&config.database);
+    if let Database::Sqlite(path) = &config.database
+        && path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+    {
+        let message = format!("{place}: there is no such folder.");
+        return Err(Error::invalid("no_installation", "database", message));
+    }
+    let connect = || Db::connect(&place, Clock::system());
+    let before = match Db::presence(&place, Clock::system()).await? {
+        // Connecting would make the file, and a look makes nothing.
+        Presence::Nothing => none_applied(),
+        Presence::Installation => steps(&connect().await?).await?,
+        Presence::Foreign => {
+            let message = format!("{place} is a database of something else.");
+            return Err(Error::invalid("foreign_database", "database", message));
+        }
+    };
     let pending = |step: &Step| step.applied_at.is_none() && step.version <= version;
-    let before = steps(&db).await?;
     if args.status {
         return Ok(status(&before));
     }
@@ -62,6 +79,7 @@ pub async fn migrate(config: &Config, args: &MigrateArgs) -> Result<Value> {
             .map(|step| json!({ "version": step.version, "name": step.name, "sql": step.sql }));
         return Ok(json!({ "pending": planned.collect::<Vec<_>>() }));
     }
+    let db = connect().await?;
     to(&db, version).await?;
     let applied: Vec<i64> = pending.iter().map(|step| step.version).collect();
     let mut now = status(&steps(&db).await?);
@@ -92,6 +110,18 @@ fn status(steps: &[Step]) -> Value {
     })
 }
 
+/// Whether this program reads a source of this schema.
+fn check_schema(version: i64) -> Result<()> {
+    let advice = match version.cmp(&newest()) {
+        Ordering::Equal => return Ok(()),
+        Ordering::Less => "run `vestibule migrate` on it first",
+        Ordering::Greater => "copy it with the newer program that wrote it",
+    };
+    let message =
+        format!("The source has schema {version}, and this program {}: {advice}.", newest());
+    Err(Error::invalid("other_schema", "from", message))
+}
+
 /// Copies a whole installation.
 ///
 /// # Errors
@@ -114,6 +144,13 @@ pub async fn copy(config: &Config, args: &CopyArgs) -> Result<Value> {
         let message = format!("There is no file {}.", from.display());
         return Err(Error::invalid("unknown_database", "from", message));
     }
+    // Before the target gets its tables.
+    let source = Location::Sqlite(from.clone());
+    if Db::presence(&source, Clock::system()).await? != Presence::Installation {
+        let message = format!("{} is no database of Vestibule.", from.display());
+        return Err(Error::invalid("unknown_database", "from", message));
+    }
+    check_schema(Db::schema(&source, Clock::system()).await?)?;
     let to = Db::open(&location(&to), Clock::system()).await?;
     let copied = transfer::run(&from, &to).await?;
     let rows: u64 = copied.iter().map(|table| table.rows).sum();

@@ -45,7 +45,7 @@ pub enum Upkeep {
 pub async fn maintain((sources, config): (&Sources, Config), command: Upkeep) -> Result<Value> {
     let clock = Clock::system();
     match command {
-        Upkeep::Backup { file } => shown(backup::back_up(&config, &file, &clock)?),
+        Upkeep::Backup { file } => shown(backup::back_up(&config, &file, &clock).await?),
         Upkeep::Restore { file, replace } => {
             shown(backup::restore(&config, &file, replace, clock)?)
         }

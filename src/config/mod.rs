@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use url::{Host, Url};
 
 use crate::base::address::Range;
-use crate::base::secret::Secret;
+use crate::base::secret::{Secret, random_alphanumeric};
 
 pub use setting::{SETTINGS, Setting};
 pub use sources::{ConfigError, DEFAULT_FILE, Origin, Sources, variable};
@@ -181,6 +181,10 @@ impl Config {
             traces_endpoint: match sources.text("traces.endpoint") {
                 "" => None,
                 text => match Url::parse(text) {
+                    Ok(url) if names_user(&url) => {
+                        let problem = "must have no user name or password";
+                        return Err(sources.malformed("traces.endpoint", problem));
+                    }
                     Ok(url) if matches!(url.scheme(), "http" | "https") => Some(url),
                     _ => {
                         let problem = "must be a URL that begins with http:// or https://";
@@ -243,6 +247,11 @@ impl Config {
     }
 }
 
+/// Such a URL is shown in logs and links.
+fn names_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
 fn is_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -277,6 +286,9 @@ fn base_url(sources: &Sources, listen: SocketAddr) -> Result<Url, ConfigError> {
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return Err(malformed("must have no path: the SDKs would drop it"));
     }
+    if names_user(&url) {
+        return Err(malformed("must have no user name or password"));
+    }
     // Cookies would go without `Secure`, codes and tokens in the clear.
     if url.scheme() == "http" && !is_local(&url) {
         let problem = "must begin with https://: by plain http, what signs people in could be read on \
@@ -309,6 +321,11 @@ fn database(sources: &Sources, data: &Path) -> Result<Database, ConfigError> {
             sources.malformed("database", "must begin with postgres:// or sqlite://")
         }),
     }
+}
+
+/// Where a folder can be made for what goes again, by a name that nobody guesses.
+pub fn temporary_folder(what: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("vestibule-{what}-{}", random_alphanumeric(12)))
 }
 
 #[cfg(test)]
@@ -418,18 +435,17 @@ mod tests {
 
     #[test]
     fn only_an_address_of_this_machine_is_local() {
-        let is_local = |url: &str| {
-            let sources = collect(&[], &[("base-url", url)]).unwrap();
-            Config::read(&sources).unwrap().is_local()
-        };
+        let read = |url: &str| Config::read(&collect(&[], &[("base-url", url)]).unwrap());
         for url in ["http://127.0.0.1:8080", "https://localhost", "http://[::1]:1"] {
-            assert!(is_local(url), "{url}");
+            assert!(read(url).unwrap().is_local(), "{url}");
         }
-        for url in ["https://sso.example.com", "http://10.0.0.5", "https://localhost.example.com"] {
-            assert!(!is_local(url), "{url}");
+        for host in ["sso.example.com", "10.0.0.5", "localhost.example.com"] {
+            assert!(!read(&format!("https://{host}")).unwrap().is_local(), "{host}");
+            let told = read(&format!("http://{host}")).unwrap_err().to_string();
+            assert!(told.contains("must begin with https://"), "{told}");
         }
         let everywhere = Config::read(&collect(&[], &[("listen", "0.0.0.0:80")]).unwrap());
-        assert!(!everywhere.unwrap().is_local());
+        assert!(everywhere.unwrap_err().to_string().contains("`base_url` (default)"));
     }
 
     #[test]

@@ -226,11 +226,22 @@ fn read_file(path: &Path) -> Result<Vec<Line>, ConfigError> {
     let unreadable =
         |problem: String| ConfigError::File { path: path.display().to_string(), problem };
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    let table = DeTable::parse(&text).map_err(|error| unreadable(error.to_string()))?;
+    let malformed = |error: toml::de::Error| {
+        // The error would show the line as it is, and a password may stand in it.
+        let place = error.span().map(|span| format!("line {}: ", line_of(&text, span.start)));
+        let message = error.message().lines().collect::<Vec<_>>().join("; ");
+        unreadable(format!("{}{message}", place.unwrap_or_default()))
+    };
+    let table = DeTable::parse(&text).map_err(malformed)?;
     let mut lines = Vec::new();
-    flatten((&text, ""), table.into_inner(), &mut lines)
-        .map_err(|error| unreadable(error.to_string()))?;
+    flatten((&text, ""), table.into_inner(), &mut lines).map_err(malformed)?;
     Ok(lines)
+}
+
+/// In which line a byte stands; the first one is 1.
+fn line_of(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
+    before.iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 fn flatten(
@@ -239,7 +250,7 @@ fn flatten(
     lines: &mut Vec<Line>,
 ) -> Result<(), toml::de::Error> {
     for (key, value) in table {
-        let number = text[..key.span().start].matches('\n').count() + 1;
+        let number = line_of(text, key.span().start);
         let key = key.get_ref();
         let name = if prefix.is_empty() { key.to_string() } else { format!("{prefix}.{key}") };
         if matches!(value.get_ref(), DeValue::Table(_)) {

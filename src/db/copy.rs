@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use rusqlite::{ErrorCode, OpenFlags};
 
-use super::migrate;
 use super::sqlite::{self, Connection};
 use super::tx::{self, Tx};
 use super::unit::complete;
+use super::{Presence, migrate};
 use crate::base::time::Clock;
 use crate::base::{Caller, Error, Result};
 
@@ -39,6 +39,22 @@ pub fn take(from: &Path, to: &Path) -> Result<()> {
     })
 }
 
+/// Whether a file may be a backup, before anything is made of it.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it is no database of Vestibule, [`Error::Unavailable`] if it cannot be read.
+pub fn require_backup(from: &Path) -> Result<()> {
+    std::fs::metadata(from).map_err(|error| unusable(from, &error))?;
+    match sqlite::presence(from) {
+        Ok(Presence::Nothing | Presence::Foreign) => {
+            Err(no_backup(from, "it is no database of Vestibule"))
+        }
+        Ok(Presence::Installation) => Ok(()),
+        Err(error) => Err(no_backup(from, &error.chain())),
+    }
+}
+
 /// A copy on its way into the place of a database: checked, not yet there.
 #[derive(Debug)]
 pub struct Incoming {
@@ -65,11 +81,7 @@ impl Incoming {
                 std::fs::set_permissions(&incoming.partial, PermissionsExt::from_mode(0o600))
             })
             .map_err(|error| unusable(from, &error))?;
-        check(&incoming.partial).map_err(|error| {
-            let chain = error.chain();
-            let problem = chain.strip_prefix("internal error: ").unwrap_or(&chain);
-            no_backup(from, problem)
-        })?;
+        check(&incoming.partial).map_err(|error| no_backup(from, &error.chain()))?;
         incoming
             .run(async |tx| migrate::check_known(tx).await)
             .map_err(|error| no_backup(from, &error.chain()))?;
@@ -205,7 +217,14 @@ fn check(path: &Path) -> Result<()> {
 /// Makes an empty file for its owner alone.
 fn create(path: &Path) -> Result<File> {
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    made.map_err(|error| unusable(path, &error))
+    made.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => conflict(format!(
+            "{} is left of a copy that was interrupted, or of one that is under way. If there is none, \
+             delete it.",
+            path.display()
+        )),
+        _ => unusable(path, &error),
+    })
 }
 
 /// Does the work on a partial file, syncs it and gives it its name, which must be free. If anything
@@ -254,6 +273,9 @@ fn conflict(message: String) -> Error {
 }
 
 fn no_backup(path: &Path, problem: &str) -> Error {
+    let problem = problem.strip_prefix("internal error: ").unwrap_or(problem);
+    // SQLite's number of it says nothing more.
+    let problem = problem.split(": Error code").next().unwrap_or(problem);
     let message = format!("{} cannot be restored: {problem}.", path.display());
     Error::invalid("unusable_backup", "file", message)
 }

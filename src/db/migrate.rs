@@ -73,7 +73,15 @@ pub struct Step {
 ///
 /// [`Error::Unavailable`] if the database does not answer.
 pub async fn steps(db: &Db) -> Result<Vec<Step>> {
-    let mut applied = applied(db).await?;
+    Ok(beside(applied(db).await?))
+}
+
+/// All migrations that this program knows, of a place where there is no database yet.
+pub fn none_applied() -> Vec<Step> {
+    beside(Applied::new())
+}
+
+fn beside(mut applied: Applied) -> Vec<Step> {
     let mut steps: Vec<Step> = MIGRATIONS
         .iter()
         .map(|known| Step {
@@ -89,7 +97,7 @@ pub async fn steps(db: &Db) -> Result<Vec<Step>> {
         sql: None,
         applied_at: Some(moment),
     }));
-    Ok(steps)
+    steps
 }
 
 /// The number of the newest migration that this program knows.

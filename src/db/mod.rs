@@ -63,6 +63,18 @@ impl std::fmt::Display for Location {
     }
 }
 
+/// What is at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// No database, or one without tables.
+    Nothing,
+    /// An installation.
+    Installation,
+    /// A file with the tables of something else. PostgreSQL is not asked: what else is in a database
+    /// there is its owner's business.
+    Foreign,
+}
+
 /// The right to be the one service on a database of the embedded engine, as long as it is kept.
 #[derive(Debug)]
 pub struct Claim {
@@ -99,9 +111,16 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] if it does not open or does not answer, [`Error::Internal`] if a
+    /// [`Error::Invalid`] if it is the file of something else, [`Error::Unavailable`] if it does not open or does not answer, [`Error::Internal`] if a
     /// migration fails or the schema is newer than this program.
     pub async fn open(location: &Location, clock: Clock) -> Result<Self> {
+        if let Location::Sqlite(path) = location
+            && sqlite::presence(path)? == Presence::Foreign
+        {
+            let message =
+                format!("{location} is a database of something else. Nothing was changed.");
+            return Err(Error::invalid("foreign_database", "database", message));
+        }
         let db = Self::connect(location, clock).await?;
         migrate::run(&db).await?;
         Ok(db)
@@ -124,19 +143,34 @@ impl Db {
         Ok(Self { engine: Arc::new(engine), common })
     }
 
-    /// Whether an installation is there: nothing is made by the question.
+    /// What is there: nothing is made by the question.
     ///
     /// # Errors
     ///
     /// [`Error::Unavailable`] if the database does not answer.
-    pub async fn is_there(location: &Location, clock: Clock) -> Result<bool> {
+    pub async fn presence(location: &Location, clock: Clock) -> Result<Presence> {
         match location {
-            Location::Sqlite(path) => Ok(path.exists()),
+            Location::Sqlite(path) => sqlite::presence(path),
             Location::Postgres(_) => {
                 let db = Self::connect(location, clock).await?;
-                db.has_table(migrate::TABLE).await
+                Ok(match db.has_table(migrate::TABLE).await? {
+                    true => Presence::Installation,
+                    false => Presence::Nothing,
+                })
             }
         }
+    }
+
+    /// The newest migration of an installation that is there; 0: none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] if the database does not answer.
+    pub async fn schema(location: &Location, clock: Clock) -> Result<i64> {
+        let db = Self::connect(location, clock).await?;
+        let steps = migrate::steps(&db).await?;
+        let applied = steps.iter().filter(|step| step.applied_at.is_some());
+        Ok(applied.map(|step| step.version).max().unwrap_or(0))
     }
 
     /// Whether there is a table of this name.

@@ -38,6 +38,7 @@ pub struct Manifest {
 #[serde(deny_unknown_fields)]
 pub struct Environment {
     /// What people call it. Without an id, it is found by this.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// Its id.
     #[serde(default, deserialize_with = "given_id", skip_serializing_if = "Option::is_none")]
@@ -66,6 +67,15 @@ pub struct Environment {
     /// The organizations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organizations: Option<Vec<Organization>>,
+}
+
+impl Environment {
+    /// Whether somebody who says this means it: its id, its client id or its name.
+    pub fn is(&self, word: &str) -> bool {
+        self.id.as_ref().is_some_and(|id| id.as_str() == word)
+            || self.client_id.as_deref() == Some(word)
+            || self.name == word
+    }
 }
 
 /// What can be chosen for an environment; what is absent has its default. The members are those of
@@ -121,6 +131,7 @@ impl<'de> Visitor<'de> for SettingsReader {
 #[serde(deny_unknown_fields)]
 pub struct RedirectUri {
     /// The URI, compared byte for byte.
+    #[serde(deserialize_with = "text")]
     pub uri: String,
     /// Whether it is used where a request names none; of one at the most.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -132,8 +143,10 @@ pub struct RedirectUri {
 #[serde(deny_unknown_fields)]
 pub struct Permission {
     /// The word that the application knows it by.
+    #[serde(deserialize_with = "text")]
     pub slug: String,
     /// What people call it.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// What it allows.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
@@ -145,8 +158,10 @@ pub struct Permission {
 #[serde(deny_unknown_fields)]
 pub struct Role {
     /// The word that the application knows it by.
+    #[serde(deserialize_with = "text")]
     pub slug: String,
     /// What people call it.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// What it is for.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
@@ -164,6 +179,7 @@ pub struct Role {
 #[serde(deny_unknown_fields)]
 pub struct WebhookEndpoint {
     /// Where deliveries go. Without an id, it is found by this.
+    #[serde(deserialize_with = "text")]
     pub endpoint_url: String,
     /// Its id.
     #[serde(default, deserialize_with = "given_id", skip_serializing_if = "Option::is_none")]
@@ -183,6 +199,7 @@ pub struct WebhookEndpoint {
 #[serde(deny_unknown_fields)]
 pub struct Organization {
     /// What people call it. Without an id and an external id, it is found by this.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// Its id.
     #[serde(default, deserialize_with = "given_id", skip_serializing_if = "Option::is_none")]
@@ -197,7 +214,7 @@ pub struct Organization {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_profiles_outside_organization: Option<bool>,
     /// What the application keeps with it, complete.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "texts", skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
     /// The slug of its default role, where it is another than the environment's.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
@@ -218,6 +235,7 @@ pub struct Organization {
 #[serde(deny_unknown_fields)]
 pub struct Domain {
     /// The domain.
+    #[serde(deserialize_with = "text")]
     pub domain: String,
     /// Its id.
     #[serde(default, deserialize_with = "given_id", skip_serializing_if = "Option::is_none")]
@@ -243,6 +261,7 @@ pub enum DomainState {
 #[serde(deny_unknown_fields)]
 pub struct Connection {
     /// What people call it. Without an id and an external key, it is found by this.
+    #[serde(deserialize_with = "text")]
     pub name: String,
     /// Its id.
     #[serde(default, deserialize_with = "given_id", skip_serializing_if = "Option::is_none")]
@@ -251,7 +270,7 @@ pub struct Connection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_key: Option<String>,
     /// Its type, such as `OktaOIDC`; cannot be changed.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "text")]
     pub connection_type: String,
     /// Whether people can sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -285,11 +304,13 @@ pub enum ConnectionState {
 #[serde(deny_unknown_fields)]
 pub struct Group {
     /// The group as the identity provider names it.
+    #[serde(deserialize_with = "text")]
     pub idp_id: String,
     /// What people call it.
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
     pub name: Option<Option<String>>,
     /// The slug of the role of its members.
+    #[serde(deserialize_with = "text")]
     pub role: String,
 }
 
@@ -301,8 +322,10 @@ pub struct Profile {
     #[serde(deserialize_with = "id")]
     pub id: ProfileId,
     /// The identity provider's `sub`.
+    #[serde(deserialize_with = "text")]
     pub idp_id: String,
     /// Their e-mail address.
+    #[serde(deserialize_with = "text")]
     pub email: String,
 }
 
@@ -313,6 +336,43 @@ where
     T: Deserialize<'de>,
 {
     Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// Reads a text that has to be there. YAML has `null` and `~` for nothing, which would be read as these
+/// words.
+pub(super) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    struct Reader;
+
+    impl<'de> Visitor<'de> for Reader {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_none<E: Error>(self) -> Result<String, E> {
+            Err(E::custom("a text is needed here, and there is null"))
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<String, E> {
+            self.visit_none()
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+            String::deserialize(deserializer)
+        }
+    }
+
+    deserializer.deserialize_option(Reader)
+}
+
+/// Reads texts by name; what is `null` is not there.
+fn texts<'de, D>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let all = Option::<BTreeMap<String, Option<String>>>::deserialize(deserializer)?;
+    Ok(all.map(|all| all.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()))
 }
 
 /// Reads an id. It is judged while it is read, so that a refusal has its own place in the file.

@@ -1,7 +1,7 @@
 //! Setup links for what a manifest cannot hold: one for each organization with a connection that
 //! nobody has configured yet.
 
-use super::document::Manifest;
+use super::document::{Environment, Manifest};
 use super::known::{self, KnownOrganization};
 use super::plan::{find_environment, find_organization};
 use crate::app::App;
@@ -30,10 +30,15 @@ pub struct MadeLink {
 ///
 /// [`Error::Unavailable`](crate::base::Error::Unavailable) if the database does not answer; else as
 /// [`setup_link::create`].
-pub async fn setup_links(app: &App, actor_id: &str, manifest: &Manifest) -> Result<Vec<MadeLink>> {
+pub async fn setup_links(
+    app: &App,
+    actor_id: &str,
+    (manifest, only): (&Manifest, Option<&str>),
+) -> Result<Vec<MadeLink>> {
     let existing = known::environments(app).await?;
     let mut links = Vec::new();
-    for wanted in &manifest.environments {
+    let meant = |wanted: &&Environment| only.is_none_or(|only| wanted.is(only));
+    for wanted in manifest.environments.iter().filter(meant) {
         let Ok(Some(environment)) = find_environment(&existing, wanted) else { continue };
         let known = known::read(app, environment).await?;
         let system = Caller::system(environment.id.clone());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::document::nullable;
+use super::document::{nullable, text};
 use super::secret::SecretFrom;
 use crate::base::time::Timestamp;
 use crate::base::{Error, Result};
@@ -19,6 +19,7 @@ use oidc::{AttributeMapping, ClientAuthentication, GroupsScope, SigningAlgorithm
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each is described where it is from")]
 pub struct Oidc {
+    #[serde(deserialize_with = "text")]
     pub client_id: String,
     /// Our client secret at the identity provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,6 +30,7 @@ pub struct Oidc {
     #[serde(default, deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
     pub client_secret_expires_at: Option<Option<Timestamp>>,
     /// A tenant's domain, an issuer or a discovery endpoint.
+    #[serde(deserialize_with = "text")]
     pub discovery_endpoint: String,
     /// The issuer that has to be found there.
     #[serde(default, skip_serializing_if = "Option::is_none")]

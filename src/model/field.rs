@@ -6,7 +6,8 @@ use crate::base::{Error, Result};
 pub(super) fn name(text: &str, max: usize) -> Result<String> {
     let name = text.trim();
     if name.is_empty() || name.chars().count() > max || name.chars().any(char::is_control) {
-        let message = format!("A name has 1 to {max} characters.");
+        let message =
+            format!("A name has 1 to {max} characters, none of them a control character.");
         return Err(Error::invalid("invalid_name", "name", message));
     }
     Ok(name.to_owned())

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::app::App;
@@ -340,7 +341,8 @@ fn settings(current: &Connection, entered: &Oidc, found: &Found) -> Result<Optio
             &found.discovery_endpoint,
             &found.issuer,
         ),
-        (None, None, None) => return Ok(None),
+        (None, None, None) if entered.more.is_empty() => return Ok(None),
+        (None, None, None) => return Err(needed("client_id")),
         (None, Some(_), None) => return Err(needed("client_id")),
         (None, None, Some(_)) => return Err(needed("discovery_endpoint")),
     };
@@ -366,6 +368,11 @@ fn settings(current: &Connection, entered: &Oidc, found: &Found) -> Result<Optio
             return Err(Error::invalid("invalid_settings", "oidc", message));
         }
         members.insert(name.clone(), value.clone());
+        // One after the other, so that the one that does not fit has its name.
+        oidc::Settings::deserialize(Value::Object(members.clone())).map_err(|error| {
+            let message = format!("`oidc.{name}` cannot be so: {error}.");
+            Error::invalid("invalid_settings", "oidc", message)
+        })?;
     }
     let settings: oidc::Settings = serde_json::from_value(Value::Object(members))
         .map_err(|error| Error::invalid("invalid_settings", "oidc", error.to_string()))?;

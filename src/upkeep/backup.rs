@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::app::{make_directory, sealer};
+use crate::app::{make_directory, require_installation, sealer};
 use crate::base::time::{Clock, Timestamp};
 use crate::base::{Error, Result};
 use crate::config::{Config, Database};
@@ -38,9 +38,11 @@ pub struct Restored {
 /// # Errors
 ///
 /// [`Error::Invalid`] for PostgreSQL, and as [`copy::take`].
-pub fn back_up(config: &Config, to: &Path, clock: &Clock) -> Result<Backup> {
+pub async fn back_up(config: &Config, to: &Path, clock: &Clock) -> Result<Backup> {
     let taken_at = clock.now();
-    copy::take(database(config)?, to)?;
+    let from = database(config)?;
+    require_installation(config, clock).await?;
+    copy::take(from, to)?;
     let bytes = std::fs::metadata(to).map(|file| file.len()).map_err(Error::unavailable)?;
     Ok(Backup { file: to.to_owned(), bytes, taken_at })
 }
@@ -56,6 +58,7 @@ pub fn back_up(config: &Config, to: &Path, clock: &Clock) -> Result<Backup> {
 /// replaced.
 pub fn restore(config: &Config, from: &Path, replace: bool, clock: Clock) -> Result<Restored> {
     let place = database(config)?;
+    copy::require_backup(from)?;
     make_directory(&config.data)?;
     let incoming = Incoming::read(from, place, clock)?;
     let key_id = incoming.run(async |tx| installation::key_id(tx).await)?;

@@ -88,13 +88,8 @@ fn shown<'a>(setting: &Setting, value: &'a str) -> &'a str {
 
 /// What stands in the database.
 async fn look(config: Config, examine: bool, clock: Clock) -> Result<Value> {
-    if let Database::Sqlite(path) = &config.database
-        && !path.exists()
-    {
-        return Err(Error::internal("there is no database"));
-    }
     let since = clock.now().plus_ms(-RECENT_MS);
-    let app = App::open(config, clock).await?;
+    let app = App::open_unchanged(config, clock).await?;
     let nobody = Caller::anonymous();
     let (mut report, connections) = app
         .db
@@ -146,6 +141,12 @@ fn summary(report: &doctor::Report) -> Value {
 fn kind(error: &Error) -> &'static str {
     match error {
         Error::Unavailable(_) => "the database does not answer",
+        Error::Invalid { code: "no_installation", .. } => {
+            "there is no installation where the settings say"
+        }
+        Error::Invalid { code: "schema_behind", .. } => {
+            "the schema is older than this program: `vestibule migrate --status` shows it"
+        }
         _ => "the installation cannot be opened: `vestibule serve` says why",
     }
 }

@@ -21,6 +21,22 @@ fn path(world: &World) -> String {
 }
 
 both_engines! {
+    async fn a_draft_takes_no_setting_that_it_would_lose(world: World) {
+        let new = json!({
+            "organization_id": world.demo.seeded.organization_id,
+            "connection_type": "OktaOIDC", "name": "Draft",
+        });
+        let made = world.api("POST", "/connections", Some(&new)).await.json();
+        let path = format!("/connections/{}", made["id"].as_str().unwrap());
+        let body = json!({ "oidc": { "leeway_s": 5 } });
+        let answer = world.api("PATCH", &path, Some(&body)).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (422, &json!("missing_setting")));
+        let path = format!("/connections/{}", world.demo.seeded.connection_id);
+        let body = json!({ "oidc": { "pkce": true, "leeway_s": "x" } });
+        let told = world.api("PATCH", &path, Some(&body)).await.text();
+        assert!(told.contains("oidc.leeway_s"), "{told}");
+    }
+
     async fn a_change_does_not_undo_one_that_it_did_not_see(world: World) {
         let api = async |method: &str, path: &str, body: Value| {
             let answer = world.api(method, path, Some(&body)).await;

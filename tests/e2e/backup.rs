@@ -119,9 +119,15 @@ async fn what_is_no_backup_is_not_restored() {
         std::fs::write(&bad, bytes).unwrap();
         let refused = restore(folder.path(), &data, &bad, &[]).await;
         assert!(refused.failure().contains("cannot be restored"), "{refused:?}");
-        assert_eq!(std::fs::read_dir(&data).unwrap().count(), 0, "it left something");
+        let left = std::fs::read_dir(&data).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "it left something");
+        assert!(!refused.failure().contains("Error code"), "{refused:?}");
     };
     try_with(b"").await;
+    let foreign = folder.path().join("foreign.db");
+    let sql = "CREATE TABLE schema_migrations (version); CREATE TABLE theirs (x)";
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch(sql).unwrap();
+    try_with(&std::fs::read(&foreign).unwrap()).await;
     try_with(b"no database at all, but a text that is longer than the head of one would be. ....")
         .await;
     try_with(&good[..good.len() / 2]).await;

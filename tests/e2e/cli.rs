@@ -36,7 +36,7 @@ async fn config_shows_every_setting_with_its_origin_and_no_secret() {
         "listen = \"127.0.0.1:82\" # environment VESTIBULE_LISTEN",
         "database = \"********\" # environment VESTIBULE_DATABASE",
         "outbound.allow = \"10.0.0.5\" # flag --outbound-allow",
-        "retention.events_days = \"30\" # file vestibule.toml",
+        "retention.events_days = \"30\" # file vestibule.toml, line 3",
         "log.level = \"info\" # default",
     ] {
         assert!(lines.iter().any(|line| line == expected), "{expected}: {}", shown.stdout);
@@ -72,6 +72,91 @@ async fn upg_06_an_unknown_setting_refuses_to_start_and_the_nearest_one_is_named
         "{value:?}"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "it left something behind");
+}
+
+#[tokio::test]
+async fn upg_06_what_cannot_hold_is_refused_without_its_secrets_and_before_anything_is_made() {
+    let folder = Folder::new();
+    let file = |text: &str| std::fs::write(folder.path().join("bad.toml"), text).unwrap();
+    let refused = async |arguments: &[&str]| {
+        let ended = typed(folder.path(), arguments).await;
+        let told = ended.failure().to_owned();
+        assert!(!told.contains("canary"), "{told}");
+        told
+    };
+    for (text, line) in [
+        ("# ours\ndatabase = \"postgres://u:canary@h/x\n", "line 2"),
+        ("keys = canary\n", "line 1"),
+        ("\n\nkeys = \"a\"\nkeys = \"canary\"\n", "line 4"),
+    ] {
+        file(text);
+        let told = refused(&["config", "--config", "bad.toml"]).await;
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    let told = refused(&["serve", "--base-url", "https://u:canary@sso.example.com"]).await;
+    assert!(told.contains("no user name or password"), "{told}");
+    let told = refused(&["config", "--traces-endpoint", "http://u:canary@h/x"]).await;
+    assert!(told.contains("no user name or password"), "{told}");
+    for command in ["config", "serve"] {
+        let told = refused(&[command, "--outbound-allow", "garbage"]).await;
+        assert!(told.contains("garbage"), "{told}");
+        let tls = ["--tls-certificate", "nowhere.crt", "--tls-key", "nowhere.key"];
+        let told = refused(&[&[command], &tls[..]].concat()).await;
+        assert!(told.contains("nowhere.crt"), "{told}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "it left something behind");
+}
+
+#[tokio::test]
+async fn what_only_looks_makes_nothing_and_a_file_of_something_else_is_left_alone() {
+    let folder = Folder::new();
+    let count = || std::fs::read_dir(folder.path()).unwrap().count();
+    std::fs::write(folder.path().join("ok.yaml"), "version: 1\nenvironments: []\n").unwrap();
+    for (arguments, told) in [
+        (&["apply", "-f", "missing.yaml", "--data", "new"][..], "missing.yaml cannot be read"),
+        (&["organization", "list", "--data", "new"], "There is no installation in"),
+        (&["backup", "b.db", "--data", "new"], "There is no installation in"),
+    ] {
+        let refused = typed(folder.path(), arguments).await;
+        assert!(refused.failure().contains(told), "{told}: {refused:?}");
+        assert_eq!(count(), 1, "{arguments:?} left something behind");
+    }
+    let plan = typed(folder.path(), &["apply", "-f", "ok.yaml", "--plan", "--data", "new"]).await;
+    assert!(plan.stdout.contains("Nothing to do"), "{plan:?}");
+    assert_eq!(count(), 1, "a plan left something behind");
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    let looked = typed(folder.path(), &["migrate", "--status", "--data", "empty"]).await;
+    assert_eq!(looked.json()["schema"], 0);
+    let left = std::fs::read_dir(folder.path().join("empty")).unwrap().count();
+    assert_eq!(left, 0, "a look left something behind");
+
+    let foreign = folder.path().join("foreign.db");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE x (y)").unwrap();
+    let before = std::fs::read(&foreign).unwrap();
+    for command in [&["serve"][..], &["organization", "list"], &["migrate"], &["migrate", "--plan"]]
+    {
+        let arguments = [command, &["--database", "sqlite://foreign.db", "--data", "d"]].concat();
+        let refused = typed(folder.path(), &arguments).await;
+        assert!(refused.failure().contains("a database of something else"), "{refused:?}");
+        assert_eq!(std::fs::read(&foreign).unwrap(), before, "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn lists_by_command_are_whole() {
+    let folder = Folder::new();
+    let service = Service::first_start(folder.path(), &[]).await;
+    for n in 0..103 {
+        let body = serde_json::json!({ "name": format!("Organization {n}") });
+        service.application.api("POST", "/organizations", &body).await;
+    }
+    let all = run(service.command(&["organization", "list"])).await.json();
+    assert_eq!(all["data"].as_array().unwrap().len(), 103);
+    let newest = run(service.command(&["events"])).await.json();
+    assert_eq!(newest["data"].as_array().unwrap().len(), 100);
+    let after = text(&newest["list_metadata"], "after").to_owned();
+    let older = run(service.command(&["events", "--after", &after])).await.json();
+    assert!(older["data"].as_array().unwrap().len() >= 3, "{older}");
 }
 
 #[tokio::test]
@@ -117,6 +202,10 @@ async fn administrators_are_invited_and_recovered_by_command() {
     assert!(!listed.stdout.contains(&token), "a link is shown once: {listed:?}");
     let nobody = administrator(&["recover", "nobody@staff.example"]).await;
     assert!(nobody.failure().contains("Administrator not found"), "{nobody:?}");
+    administrator(&["remove", "dev@staff.example"]).await.json();
+    assert_eq!(administrator(&["list"]).await.json()["invitations"], serde_json::json!([]));
+    let again = administrator(&["remove", "dev@staff.example"]).await;
+    assert!(again.failure().contains("Administrator not found"), "{again:?}");
     assert!(service.process.terminate().await.success());
 }
 

@@ -118,6 +118,12 @@ async fn half_a_copy_and_a_foreign_file_start_no_node() {
     let foreign = folder.path().join("foreign.db");
     rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE x (y)").unwrap();
     let foreign = format!("sqlite://{}", foreign.display());
+    let (server, target) = nothing("copy_of_nothing").await;
+    service.set("--database", &target);
     let refused = run(service.command(&["copy", &foreign])).await;
     assert!(refused.failure().contains("no database of Vestibule"), "{refused:?}");
+    let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'";
+    let tables: i64 = connect(&target).await.query_one(tables, &[]).await.unwrap().get(0);
+    assert_eq!(tables, 0, "the target was touched");
+    server.drop_database("copy_of_nothing");
 }

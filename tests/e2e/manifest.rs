@@ -186,6 +186,12 @@ async fn a_workos_account_is_read_applied_and_its_customers_sign_in() {
     assert_eq!((mode("import"), mode("import/vestibule.yaml")), (0o700, 0o600));
 
     let apply = ["apply", "-f", "import/vestibule.yaml", "--setup-links", "links.md"];
+    std::fs::write(ours.path().join("links.md"), "mine").unwrap();
+    let refused = typed(ours.path(), &apply).await;
+    assert!(refused.failure().contains("links.md cannot be written"), "{refused:?}");
+    let nothing = typed(ours.path(), &["organization", "list", "-e", "Production"]).await;
+    assert!(!nothing.stdout.contains("Acme"), "it was applied: {nothing:?}");
+    std::fs::remove_file(ours.path().join("links.md")).unwrap();
     let done = typed(ours.path(), &apply).await;
     assert!(done.status.success(), "{done:?}");
     assert!(done.stderr.contains("1 setup links"), "one customer lacks something: {done:?}");

@@ -57,7 +57,7 @@ pub async fn exported(app: &App) -> String {
 
 /// What would be done.
 pub async fn planned(app: &App, manifest: &Manifest, prune: bool) -> Result<Plan> {
-    manifest::plan(app, manifest, Options { folder: Path::new(""), prune }).await
+    manifest::plan(app, manifest, Options { folder: Path::new(""), prune, only: None }).await
 }
 
 /// Does it.

@@ -1,6 +1,8 @@
 //! What is wrong with a file, told so that it can be found.
 
-use vestibule::manifest::{self, parse};
+use std::path::Path;
+
+use vestibule::manifest::{self, Options, parse};
 
 use super::{applied, empty, exported, planned};
 use crate::support::{TestDb, World, both_engines};
@@ -33,6 +35,34 @@ fn an_unknown_member_is_told_with_its_line_and_the_nearest_one() {
     assert!(refused("version: 2\nenvironments: []\n").contains("it is 1, not 2"));
     let told = refused("version: 1\nenvironments:\n- name: A\n  id: org_1\n");
     assert!(told.contains("environments[0].id: `org_1` is no id of this kind at line 4"), "{told}");
+}
+
+#[test]
+fn null_is_no_text() {
+    let told =
+        refused("version: 1\nenvironments:\n- name: A\n  roles:\n  - slug: ~\n    name: B\n");
+    for part in ["environments[0].roles[0]: ", "there is null", "line 5"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    for (member, text) in [
+        ("organizations[0]", "  organizations:\n  - name: null\n"),
+        (
+            "connections[0].oidc",
+            "  organizations:\n  - name: B\n    connections:\n    - name: C\n      type: OktaOIDC\n      \
+             oidc: { client_id: ~, discovery_endpoint: x }\n",
+        ),
+    ] {
+        let told = refused(&format!("version: 1\nenvironments:\n- name: A\n{text}"));
+        assert!(told.contains(member), "{member}: {told}");
+    }
+    let read = parse(
+        "version: 1\nenvironments:\n- name: A\n  organizations:\n  - name: 007\n    metadata: { plan: \
+         null, seats: 5 }\n",
+    );
+    let organization = read.unwrap().environments.remove(0).organizations.unwrap().remove(0);
+    assert_eq!(organization.name, "007");
+    let metadata = organization.metadata.unwrap();
+    assert_eq!(metadata.into_iter().collect::<Vec<_>>(), [("seats".to_owned(), "5".to_owned())]);
 }
 
 #[test]
@@ -89,6 +119,21 @@ environments:
 }
 
 both_engines! {
+    async fn only_the_environment_that_is_meant_is_changed(world: World) {
+        let second = empty(&world, "http://127.0.0.1:1").await;
+        let text = |name: &str| format!("- name: {name}\n  organizations: [{{ name: In {name} }}]\n");
+        let text = format!("version: 1\nenvironments:\n{}{}", text("First"), text("Second"));
+        let manifest = parse(&text).unwrap();
+        let only = |only| Options { folder: Path::new(""), prune: true, only: Some(only) };
+        let unknown = manifest::plan(&second.app, &manifest, only("Third")).await.unwrap_err();
+        assert!(unknown.to_string().contains("no environment 'Third'"), "{unknown}");
+        let plan = manifest::plan(&second.app, &manifest, only("Second")).await.unwrap();
+        assert!(plan.steps().all(|step| step.path.starts_with("environments[1]")), "{plan:?}");
+        manifest::apply(&second.app, "test", plan).await.unwrap();
+        let now = exported(&second.app).await;
+        assert!(now.contains("In Second") && !now.contains("First"), "{now}");
+    }
+
     async fn what_cannot_be_is_told_before_anything_is_done(world: World) {
         let app = world.app();
         let before = exported(app).await;

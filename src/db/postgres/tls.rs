@@ -28,12 +28,14 @@ impl Tls {
         let mut roots = RootCertStore::empty();
         match root {
             Some(path) => {
+                let place = format_args!("sslrootcert={}", path.display());
+                let certificates = CertificateDer::pem_file_iter(path);
                 for certificate in
-                    CertificateDer::pem_file_iter(path).map_err(Error::unavailable)?
+                    certificates.map_err(|error| Error::unavailable(error).at(place))?
                 {
-                    roots
-                        .add(certificate.map_err(Error::unavailable)?)
-                        .map_err(Error::unavailable)?;
+                    let certificate =
+                        certificate.map_err(|error| Error::unavailable(error).at(place))?;
+                    roots.add(certificate).map_err(|error| Error::unavailable(error).at(place))?;
                 }
             }
             None => {

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::Presence;
 use super::copy::beside;
+use super::migrate::TABLE;
 use super::tx::{Common, Tx};
 use super::unit::Work;
 use crate::base::{Caller, Error, Result};
@@ -33,6 +35,31 @@ fn create(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+/// What is in a file. It is read and nothing else, not even its log is emptied.
+pub(super) fn presence(path: &Path) -> Result<Presence> {
+    if !path.exists() {
+        return Ok(Presence::Nothing);
+    }
+    let flags =
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let counted = rusqlite::Connection::open_with_flags(path, flags).and_then(|connection| {
+        connection.query_row(
+            "SELECT count(*), count(CASE WHEN name = ?1 THEN 1 END),
+                 count(CASE WHEN name = 'installation' THEN 1 END)
+             FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'",
+            [TABLE],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
+        )
+    });
+    let place = format_args!("the database {}", path.display());
+    Ok(match counted.map_err(|problem| error(problem).at(place))? {
+        (0, ..) => Presence::Nothing,
+        // The first migration may not have come further than its own table.
+        (1, 1, _) | (_, 1, 1) => Presence::Installation,
+        _ => Presence::Foreign,
+    })
 }
 
 /// Keeps other services from a file, until what is returned is dropped or the process ends.

@@ -31,6 +31,8 @@ pub struct Options<'a> {
     pub folder: &'a Path,
     /// Whether what is not in a list of the file is deleted.
     pub prune: bool,
+    /// The one environment of the file that is meant, by id, client id or name; `None`: all of them.
+    pub only: Option<&'a str>,
 }
 
 /// What has to be done.
@@ -72,7 +74,17 @@ pub async fn plan(app: &App, manifest: &Manifest, options: Options<'_>) -> Resul
         plan: Plan { units: Vec::new(), left_alone: Vec::new(), unread: Vec::new() },
         problems: Vec::new(),
     };
+    let meant = |wanted: &document::Environment| options.only.is_none_or(|only| wanted.is(only));
+    if let Some(only) = options.only
+        && !manifest.environments.iter().any(meant)
+    {
+        let message = format!("There is no environment '{only}' in it.");
+        return Err(Error::invalid("unknown_environment", "environment", message));
+    }
     for (i, wanted) in manifest.environments.iter().enumerate() {
+        if !meant(wanted) {
+            continue;
+        }
         let path = format!("environments[{i}]");
         match environment::find(&existing, wanted) {
             Err(problem) => planner.problems.push(format!("{path}: {problem}")),
