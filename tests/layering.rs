@@ -71,13 +71,6 @@ const SEAMS: &[Seam] = &[
     Seam { path: &["std", "env"], rooms: &["config"], reason: "settings come from config" },
 ];
 
-/// What may be used all the same: room, path, why.
-const EXCEPTIONS: &[(&str, &[&str], &str)] = &[(
-    "main",
-    &["std", "env", "temp_dir"],
-    "a demo keeps its data in a temporary folder; where that is, is no setting of ours",
-)];
-
 /// One use against the rules.
 #[derive(Debug, PartialEq, Eq)]
 struct Violation {
@@ -173,9 +166,8 @@ fn judge(room: &str, floor: usize, what: &What) -> Option<String> {
             None => Some(format!("`{room}` uses `{used}`, a room with no floor")),
         };
     }
-    let excepted = EXCEPTIONS.iter().any(|(who, path, _)| *who == room && names.starts_with(path));
     let seam = SEAMS.iter().find(|seam| touches(seam.path, &names))?;
-    (!excepted && !seam.rooms.contains(&room))
+    (!seam.rooms.contains(&room))
         .then(|| format!("`{room}` uses `{}`: {}", seam.path.join("::"), seam.reason))
 }
 
@@ -336,7 +328,6 @@ fn the_seams_hold() {
         ("db/mod.rs", "use rusqlite::Connection;"),
         ("outbound/mod.rs", "use hyper::client::conn::http1;"),
         ("config.rs", "fn f() { std::env::vars(); }"),
-        ("main.rs", "fn f() { std::env::temp_dir(); }"),
         ("server.rs", "use hyper::server::conn; use std::fmt;"),
     ];
     for (file, text) in open {
@@ -360,18 +351,6 @@ fn sql_stays_in_its_rooms() {
     }
     let prose = r#"const T: &str = "Select an organization, then update it.";"#;
     assert_eq!(problem("sso/mod.rs", prose), "");
-}
-
-#[test]
-fn every_exception_is_still_needed() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    for (room, path, reason) in EXCEPTIONS {
-        assert!(!reason.is_empty());
-        let files = files_in(&folder);
-        let mut of_room =
-            files.iter().filter(|(file, _)| module_of(file).first() == Some(&(*room).to_owned()));
-        assert!(of_room.any(|(_, text)| text.contains(&path.join("::"))), "{room} {path:?}");
-    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use vestibule::base::Caller;
+use vestibule::db::Tx;
 use vestibule::sso::answer::percent_encode;
 
 use super::expect::ADA;
@@ -279,6 +281,50 @@ both_engines! {
         let request = Request::new("POST", &world.url("/sso/token"));
         assert_spent(&request.body(form, bytes).send().await);
         assert_granted(&world.redeem(&code, &[]).await);
+    }
+
+    async fn sto_03_where_a_code_cannot_be_spent_or_a_token_not_revoked_nothing_is_granted(world: World) {
+        let ddl = async |statements: &'static [&'static str]| {
+            let run = async move |tx: &mut Tx| {
+                for sql in statements {
+                    tx.execute(sql, &[]).await?;
+                }
+                Ok(())
+            };
+            world.app().db.write(&Caller::anonymous(), run).await.unwrap();
+        };
+        let (refuse, allow): (&[&str], &[&str]) = match world.db.url() {
+            None => (
+                &["CREATE TRIGGER refuse BEFORE UPDATE ON sso_sessions BEGIN SELECT RAISE(ABORT, 'no'); END"],
+                &["DROP TRIGGER refuse"],
+            ),
+            Some(_) => (
+                &[
+                    "CREATE FUNCTION refuse() RETURNS trigger AS
+                     'BEGIN RAISE EXCEPTION ''no''; END' LANGUAGE plpgsql",
+                    "CREATE TRIGGER refuse BEFORE UPDATE ON sso_sessions
+                     FOR EACH ROW EXECUTE FUNCTION refuse()",
+                ],
+                &["DROP FUNCTION refuse() CASCADE"],
+            ),
+        };
+        let code = world.code().await;
+        ddl(refuse).await;
+        let answer = world.redeem(&code, &[]).await;
+        assert_eq!(answer.status, 500, "{}", answer.text());
+        assert!(answer.json().get("access_token").is_none(), "{}", answer.text());
+        ddl(allow).await;
+        assert_eq!(world.stored().await.tokens, 0);
+        // Nothing of it has happened, so the code is still good.
+        let granted = assert_granted(&world.redeem(&code, &[]).await);
+        let token = granted["access_token"].as_str().unwrap();
+        // A replay revokes what the code gave; where it cannot, it does not say that it has.
+        ddl(refuse).await;
+        assert_eq!(world.redeem(&code, &[]).await.status, 500);
+        ddl(allow).await;
+        assert_eq!(world.profile(token).await.status, 200);
+        assert_spent(&world.redeem(&code, &[]).await);
+        assert_eq!(world.profile(token).await.status, 401);
     }
 
     async fn cod_20_a_code_of_a_connection_that_was_switched_off_is_no_good(world: World) {

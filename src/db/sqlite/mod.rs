@@ -1,6 +1,7 @@
 //! The embedded engine: one writer thread that commits in groups, a few connections that read.
 
 mod connection;
+mod place;
 mod readers;
 mod writer;
 
@@ -93,10 +94,11 @@ pub(super) struct Sqlite {
 impl Sqlite {
     /// Opens the file and starts the writer.
     pub(super) fn open(path: &Path, common: Common) -> Result<Self> {
-        let place = |error: Error| error.at(format_args!("the database {}", path.display()));
-        create(path).map_err(|error| place(Error::unavailable(error)))?;
-        let writer = Connection::open(path, rusqlite::OpenFlags::default()).map_err(place)?;
-        let readers = Readers::open(path, common.clone()).map_err(place)?;
+        let at = |error: Error| error.at(format_args!("the database {}", path.display()));
+        place::check(path)?;
+        create(path).map_err(|error| at(Error::unavailable(error)))?;
+        let writer = Connection::open(path, rusqlite::OpenFlags::default()).map_err(at)?;
+        let readers = Readers::open(path, common.clone()).map_err(at)?;
         let (queue, waiting) = mpsc::unbounded_channel();
         let writer = Writer::new(writer, waiting, (common, path));
         std::thread::Builder::new()

@@ -111,6 +111,7 @@ impl Application {
             .route("/callback", get(callback))
             .route("/logout", post(logout))
             .route("/application.css", get(style_sheet))
+            .route("/icon.svg", get(icon))
             .with_state(self.clone())
     }
 
@@ -274,6 +275,10 @@ async fn logout(State(application): State<Application>, headers: HeaderMap) -> R
     let mut response = redirect(location.as_deref().unwrap_or("/"));
     remove_cookie(&mut response, &name);
     response
+}
+
+async fn icon() -> Response {
+    file("image/svg+xml", include_str!("icon.svg"))
 }
 
 async fn style_sheet() -> Response {
