@@ -35,7 +35,8 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         secret: false,
         doc: "The URL under which browsers and applications reach the service, without a path. \
-              Default: http:// (https:// with tls.certificate) and the listen address.",
+              Default: http:// (https:// with tls.certificate) and the listen address. Plain http is \
+              taken for addresses of this machine only, such as http://localhost:8080.",
     },
     Setting {
         name: "listen",

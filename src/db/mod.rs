@@ -111,16 +111,9 @@ impl Db {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] if it is the file of something else, [`Error::Unavailable`] if it does not open or does not answer, [`Error::Internal`] if a
-    /// migration fails or the schema is newer than this program.
+    /// As [`Db::connect`]; [`Error::Internal`] if a migration fails or the schema is newer than this
+    /// program.
     pub async fn open(location: &Location, clock: Clock) -> Result<Self> {
-        if let Location::Sqlite(path) = location
-            && sqlite::presence(path)? == Presence::Foreign
-        {
-            let message =
-                format!("{location} is a database of something else. Nothing was changed.");
-            return Err(Error::invalid("foreign_database", "database", message));
-        }
         let db = Self::connect(location, clock).await?;
         migrate::run(&db).await?;
         Ok(db)
@@ -130,8 +123,16 @@ impl Db {
     ///
     /// # Errors
     ///
+    /// [`Error::Invalid`] if it is the file of something else or on a network file system,
     /// [`Error::Unavailable`] if it does not open or does not answer.
     pub async fn connect(location: &Location, clock: Clock) -> Result<Self> {
+        if let Location::Sqlite(path) = location
+            && sqlite::presence(path)? == Presence::Foreign
+        {
+            let message =
+                format!("{location} is a database of something else. Nothing was changed.");
+            return Err(Error::invalid("foreign_database", "database", message));
+        }
         let common = Common::new(clock);
         let engine = match location {
             Location::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(path, common.clone())?),
