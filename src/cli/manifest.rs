@@ -20,7 +20,8 @@ pub struct ApplyArgs {
     /// The manifest, as YAML; `-` is standard input.
     #[arg(long, short, value_name = "FILE")]
     file: PathBuf,
-    /// Only show what would be done. The exit code is 0 if nothing would, and 3 if something would.
+    /// Only show what would be done. The exit code is 0 if nothing would, 3 if something would, and 1 if some
+    /// of it would be refused.
     #[arg(long)]
     plan: bool,
     /// Delete what is not in a list of the manifest, and say what that breaks.
@@ -76,11 +77,10 @@ pub async fn apply(
     let options = Options { folder, prune: args.prune, only };
     let plan = manifest::plan(&session.app, manifest, options).await;
     let plan = plan.map_err(|error| in_file(&args.file, &error))?;
-    let shown = if args.json { as_json(&plan)? } else { as_text(&plan) };
     if args.plan {
-        let code = if plan.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) };
-        return Ok((shown, code));
+        return look(session, args.json, plan).await;
     }
+    let shown = if args.json { pretty(&as_json(&plan))? } else { as_text(&plan) };
     // Before anything is done: what is done cannot be told in a file that cannot be written.
     let links = args.setup_links.as_deref().map(LinksFile::create).transpose()?;
     let outcome = manifest::apply(&session.app, "command line", plan).await;
@@ -95,6 +95,20 @@ pub async fn apply(
         eprintln!("{} setup links are in {}", made.len(), file.path.display());
     }
     Ok((shown, ExitCode::SUCCESS))
+}
+
+/// Shows what would be done, and what would be refused.
+async fn look(session: &Session, in_json: bool, plan: Plan) -> Result<(String, ExitCode)> {
+    let code = if plan.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) };
+    let (mut json, mut text) = (as_json(&plan), as_text(&plan));
+    let refused = manifest::rehearse(&session.app, plan).await?;
+    let code = if refused.is_empty() { code } else { ExitCode::FAILURE };
+    let listed = refused.iter().map(|(path, why)| json!({ "path": path, "reason": why }));
+    json["refused"] = listed.collect();
+    for (path, why) in &refused {
+        text.push_str(&format!("\nrefused: {path}: {why}"));
+    }
+    Ok((if in_json { pretty(&json)? } else { text }, code))
 }
 
 /// The installation as a manifest.
@@ -151,15 +165,18 @@ fn tell(outcome: &Outcome) {
     }
 }
 
-fn as_json(plan: &Plan) -> Result<String> {
+fn pretty(value: &Value) -> Result<String> {
+    serde_json::to_string_pretty(value).map_err(Error::internal)
+}
+
+fn as_json(plan: &Plan) -> Value {
     let steps: Vec<&Step> = plan.steps().collect();
     let unread = plan.unread.iter().map(|(path, why)| json!({ "path": path, "reason": why }));
-    let value = json!({
+    json!({
         "steps": steps,
         "left_alone": plan.left_alone,
         "secrets_not_compared": unread.collect::<Vec<Value>>(),
-    });
-    serde_json::to_string_pretty(&value).map_err(Error::internal)
+    })
 }
 
 fn as_text(plan: &Plan) -> String {

@@ -156,7 +156,7 @@ async fn find_out(app: &App, step: &Step) -> Result<Option<setup::Found>> {
 }
 
 /// Does one step, by the operation of its noun.
-async fn perform(
+pub(super) async fn perform(
     tx: &mut Tx,
     sealer: &Sealer,
     (action, found): (&Action, Option<&setup::Found>),

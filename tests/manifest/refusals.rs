@@ -119,6 +119,43 @@ environments:
 }
 
 both_engines! {
+    async fn what_would_be_refused_is_told_by_a_plan_that_changes_nothing(world: World) {
+        let app = world.app();
+        let before = exported(app).await;
+        let acme = &world.demo.seeded.organization_id;
+        let manifest = parse(&format!(
+            "version: 1
+environments:
+- name: Demo
+  organizations:
+  - {{ name: Fine, external_id: fine, domains: [{{ domain: fine.example }}] }}
+  - {{ name: Keyed, metadata: {{ '': x }} }}
+  - {{ name: Also fine, roles: [{{ slug: org-editor, name: Editor }}], default_role: org-editor }}
+  - name: Named
+    connections:
+    - {{ name: A, type: GenericOIDC, external_key: a/b }}
+- name: Another
+  redirect_uris: [{{ uri: 'https://app.example.com/callback' }}]
+  organizations:
+  - {{ name: Taken, id: {acme} }}
+- name: Hooked
+  webhook_endpoints: [{{ endpoint_url: 'https://a.example', events: [conection.activated] }}]
+  organizations: [{{ name: Never reached, metadata: {{ '': x }} }}]
+")).unwrap();
+        let plan = planned(app, &manifest, false).await.unwrap();
+        let refused = manifest::rehearse(app, plan).await.unwrap();
+        let paths: Vec<&str> = refused.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, [
+            "environments[0].organizations[1]",
+            "environments[0].organizations[3].connections[0]",
+            "environments[1].organizations[0]",
+            "environments[2].webhook_endpoints[0]",
+        ], "{refused:?}");
+        assert!(refused[2].1.contains("is taken already"), "{refused:?}");
+        assert_eq!(exported(app).await, before);
+        assert_eq!(world.demo.login("ada@acme.example").await.unwrap()["email"], "ada@acme.example");
+    }
+
     async fn only_the_environment_that_is_meant_is_changed(world: World) {
         let second = empty(&world, "http://127.0.0.1:1").await;
         let text = |name: &str| format!("- name: {name}\n  organizations: [{{ name: In {name} }}]\n");
