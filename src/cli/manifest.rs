@@ -158,10 +158,13 @@ fn tell(outcome: &Outcome) {
     for failure in &outcome.failures {
         let chain = failure.error.chain();
         let not_done = failure.not_done;
-        eprintln!("failed: {}: {chain} ({not_done} steps were not done)", failure.path);
+        eprintln!("failed: {}: {chain} (not done: {not_done} of the steps)", failure.path);
     }
     if !outcome.failures.is_empty() {
-        eprintln!("{} steps were done. Apply the same file again to do the rest.", outcome.done);
+        eprintln!(
+            "Done: {} of the steps. Mend what failed and apply the file again.",
+            outcome.done
+        );
     }
 }
 
