@@ -182,7 +182,8 @@ impl App {
     pub async fn open_unchanged(config: Config, clock: Clock) -> Result<Self> {
         require_installation(&config, &clock).await?;
         let location = location(&config.database);
-        let schema = Db::schema(&location, clock.clone()).await?;
+        let db = Db::connect(&location, clock.clone()).await?;
+        let schema = migrate::schema(&migrate::steps(&db).await?);
         if schema < migrate::newest() {
             let message = format!(
                 "The schema of {location} is at {schema}, and this program's at {}. `vestibule migrate` \

@@ -94,7 +94,7 @@ impl FromRequest<App> for BarePost {
 ///
 /// # Errors
 ///
-/// [`Rejection`]; a handler of a [`Post`] never sees what it says.
+/// [`Rejection`]: it is refused, or was answered before.
 pub(super) async fn receive(
     request: Request,
     app: &App,

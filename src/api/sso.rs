@@ -114,17 +114,14 @@ async fn authorize_logout(State(app): State<App>, request: Request) -> Result<Re
 
 /// A request that was not even read, in OAuth's shape where WorkOS has that.
 fn in_oauth(error: ApiError) -> Result<Response, Rejection> {
-    let body = match error.status() {
-        StatusCode::UNAUTHORIZED => OauthError::new("unauthorized_client", "Unauthorized"),
-        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
-            OauthError::new("invalid_request", error.body().message.as_str())
+    let (status, word) = match error.status() {
+        StatusCode::UNAUTHORIZED => (StatusCode::BAD_REQUEST, "unauthorized_client"),
+        status @ (StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) => {
+            (status, "invalid_request")
         }
         _ => return Err(error.into()),
     };
-    let status = match error.status() {
-        StatusCode::UNAUTHORIZED => StatusCode::BAD_REQUEST,
-        status => status,
-    };
+    let body = OauthError::new(word, error.body().message.as_str());
     Ok((status, Json(body)).into_response())
 }
 

@@ -1,15 +1,13 @@
 //! `vestibule migrate` and `vestibule copy`: the schema of the database, and all of it elsewhere.
 
-use std::cmp::Ordering;
-
 use serde_json::{Value, json};
 
 use crate::app::location;
 use crate::base::time::Clock;
 use crate::base::{Error, Result};
 use crate::config::{Config, Database};
-use crate::db::migrate::{Step, newest, none_applied, steps, to};
-use crate::db::{Db, Location, Presence, transfer};
+use crate::db::migrate::{Step, newest, none_applied, schema, steps, to};
+use crate::db::{Db, Presence, transfer};
 
 /// What of migrations is wanted.
 #[derive(Debug, clap::Args)]
@@ -83,12 +81,6 @@ pub async fn migrate(config: &Config, args: &MigrateArgs) -> Result<Value> {
     Ok(now)
 }
 
-/// The newest migration that the database has; 0: none.
-fn schema(steps: &[Step]) -> i64 {
-    let applied = steps.iter().filter(|step| step.applied_at.is_some());
-    applied.map(|step| step.version).max().unwrap_or(0)
-}
-
 fn status(steps: &[Step]) -> Value {
     let listed = steps.iter().map(|step| {
         let state = match (step.applied_at, step.sql) {
@@ -104,18 +96,6 @@ fn status(steps: &[Step]) -> Value {
         "newest": newest(),
         "migrations": listed.collect::<Vec<_>>(),
     })
-}
-
-/// Whether this program reads a source of this schema.
-fn check_schema(version: i64) -> Result<()> {
-    let advice = match version.cmp(&newest()) {
-        Ordering::Equal => return Ok(()),
-        Ordering::Less => "run `vestibule migrate` on it first",
-        Ordering::Greater => "copy it with the newer program that wrote it",
-    };
-    let message =
-        format!("The source has schema {version}, and this program {}: {advice}.", newest());
-    Err(Error::invalid("other_schema", "from", message))
 }
 
 /// Copies a whole installation.
@@ -140,13 +120,7 @@ pub async fn copy(config: &Config, args: &CopyArgs) -> Result<Value> {
         let message = format!("There is no file {}.", from.display());
         return Err(Error::invalid("unknown_database", "from", message));
     }
-    // Before the target gets its tables.
-    let source = Location::Sqlite(from.clone());
-    if Db::presence(&source, Clock::system()).await? != Presence::Installation {
-        let message = format!("{} is no database of Vestibule.", from.display());
-        return Err(Error::invalid("unknown_database", "from", message));
-    }
-    check_schema(Db::schema(&source, Clock::system()).await?)?;
+    transfer::check_source(&from)?;
     let to = Db::open(&location(&to), Clock::system()).await?;
     let copied = transfer::run(&from, &to).await?;
     let rows: u64 = copied.iter().map(|table| table.rows).sum();

@@ -234,7 +234,7 @@ fn read_file(path: &Path) -> Result<Vec<Line>, ConfigError> {
     };
     let table = DeTable::parse(&text).map_err(malformed)?;
     let mut lines = Vec::new();
-    flatten((&text, ""), table.into_inner(), &mut lines).map_err(malformed)?;
+    flatten((&text, ""), table.get_ref(), &mut lines).map_err(malformed)?;
     Ok(lines)
 }
 
@@ -246,20 +246,18 @@ fn line_of(text: &str, at: usize) -> usize {
 
 fn flatten(
     (text, prefix): (&str, &str),
-    table: DeTable<'_>,
+    table: &DeTable<'_>,
     lines: &mut Vec<Line>,
 ) -> Result<(), toml::de::Error> {
     for (key, value) in table {
         let number = line_of(text, key.span().start);
         let key = key.get_ref();
         let name = if prefix.is_empty() { key.to_string() } else { format!("{prefix}.{key}") };
-        if matches!(value.get_ref(), DeValue::Table(_)) {
-            if let DeValue::Table(inner) = value.into_inner() {
-                flatten((text, &name), inner, lines)?;
-            }
+        if let DeValue::Table(inner) = value.get_ref() {
+            flatten((text, &name), inner, lines)?;
             continue;
         }
-        let value = match toml::Value::deserialize(value.into_deserializer())? {
+        let value = match toml::Value::deserialize(value.clone().into_deserializer())? {
             toml::Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
             value => plain(&value),
         };

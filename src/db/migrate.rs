@@ -100,6 +100,12 @@ fn beside(mut applied: Applied) -> Vec<Step> {
     steps
 }
 
+/// The newest of the migrations that was applied; 0: none.
+pub fn schema(steps: &[Step]) -> i64 {
+    let applied = steps.iter().filter(|step| step.applied_at.is_some());
+    applied.map(|step| step.version).max().unwrap_or(0)
+}
+
 /// The number of the newest migration that this program knows.
 pub fn newest() -> i64 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)

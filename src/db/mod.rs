@@ -162,18 +162,6 @@ impl Db {
         }
     }
 
-    /// The newest migration of an installation that is there; 0: none.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unavailable`] if the database does not answer.
-    pub async fn schema(location: &Location, clock: Clock) -> Result<i64> {
-        let db = Self::connect(location, clock).await?;
-        let steps = migrate::steps(&db).await?;
-        let applied = steps.iter().filter(|step| step.applied_at.is_some());
-        Ok(applied.map(|step| step.version).max().unwrap_or(0))
-    }
-
     /// Whether there is a table of this name.
     async fn has_table(&self, name: &'static str) -> Result<bool> {
         let sql = match &*self.engine {

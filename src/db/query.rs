@@ -26,7 +26,8 @@ pub struct Update {
 }
 
 impl Update {
-    /// Changes the row whose id is the first of `params`; `None`: there is none, or the condition does not hold.
+    /// Changes the row whose id is the first of `params`; `None`: there is none, or the condition does
+    /// not hold.
     ///
     /// # Errors
     ///

@@ -46,12 +46,21 @@ struct Table {
     own_reference: Option<String>,
 }
 
+/// Whether a file can be copied from, before the target gets its tables. It is only read.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] if it is no database of Vestibule, or has another schema than this program.
+pub fn check_source(from: &Path) -> Result<()> {
+    tables(&mut Connection::snapshot(from)?).map(drop)
+}
+
 /// Copies everything; returns the tables in the order in which they were copied.
 ///
 /// # Errors
 ///
-/// [`Error::Internal`] if the source has another schema than this program, if the target is not empty,
-/// or if it does not hold afterwards what the source holds.
+/// As [`check_source`]; [`Error::Internal`] if the target is not empty, or if it does not hold afterwards
+/// what the source holds.
 pub async fn run(from: &Path, to: &Db) -> Result<Vec<Copied>> {
     let tables = tables(&mut Connection::snapshot(from)?)?;
     require_empty(to, &tables).await?;
@@ -131,15 +140,21 @@ fn tables(source: &mut Connection) -> Result<Vec<Table>> {
     let version = "SELECT max(version) FROM schema_migrations";
     let version: Option<i64> = source
         .fetch(version, &[], 1)
-        .map_err(|_| Error::internal("the source is no database of Vestibule"))?
+        .map_err(|_| {
+            let message = "The source is no database of Vestibule.";
+            Error::invalid("unknown_database", "from", message)
+        })?
         .pop()
         .map_or(Ok(None), |mut row| row.next())?;
-    if version != Some(migrate::newest()) {
-        return Err(Error::internal(format!(
-            "the source has schema {}, and this program {}: run `vestibule migrate` on it first",
-            version.unwrap_or(0),
-            migrate::newest()
-        )));
+    let (version, ours) = (version.unwrap_or(0), migrate::newest());
+    if version != ours {
+        let advice = match version < ours {
+            true => "run `vestibule migrate` on it first",
+            false => "copy it with the newer program that wrote it",
+        };
+        let message =
+            format!("The source has schema {version}, and this program {ours}: {advice}.");
+        return Err(Error::invalid("other_schema", "from", message));
     }
     let names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%'
                  ESCAPE '!' AND name <> $1 ORDER BY name";

@@ -13,8 +13,9 @@ use crate::db::Tx;
 use crate::seal::Sealer;
 use crate::{delivery, setup};
 
-/// How many organizations are tried out in one transaction: whoever signs in on SQLite waits for it.
-const TOGETHER: usize = 50;
+/// How many organizations are tried out in one transaction: whoever signs in meanwhile waits for it, on
+/// PostgreSQL for the row of the environment.
+const TOGETHER: usize = 10;
 /// How many refusals are enough to tell.
 const ENOUGH: usize = 50;
 /// What ends a unit that is to be taken back.

@@ -159,7 +159,9 @@ environments:
     async fn only_the_environment_that_is_meant_is_changed(world: World) {
         let second = empty(&world, "http://127.0.0.1:1").await;
         let text = |name: &str| format!("- name: {name}\n  organizations: [{{ name: In {name} }}]\n");
-        let text = format!("version: 1\nenvironments:\n{}{}", text("First"), text("Second"));
+        let hook = "  webhook_endpoints:\n  - endpoint_url: https://a.example\n    events: [role.created]\n    \
+                    secret: { env: NOBODY_SETS_THIS }\n";
+        let text = format!("version: 1\nenvironments:\n{}{hook}{}", text("First"), text("Second"));
         let manifest = parse(&text).unwrap();
         let only = |only| Options { folder: Path::new(""), prune: true, only: Some(only) };
         let unknown = manifest::plan(&second.app, &manifest, only("Third")).await.unwrap_err();

@@ -8,8 +8,7 @@ use crate::base::{Error, Result};
 const MOUNTS: &str = "/proc/self/mountinfo";
 /// File systems of which several machines have a part. SQLite's log is shared by memory and its locks
 /// are the kernel's: neither reaches another machine, and what a server says is synced may not be.
-const NETWORK: [&str; 16] = [
-    "9p",
+const NETWORK: [&str; 15] = [
     "afs",
     "ceph",
     "cifs",

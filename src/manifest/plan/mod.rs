@@ -98,8 +98,14 @@ pub async fn plan(app: &App, manifest: &Manifest, options: Options<'_>) -> Resul
             }
         }
     }
-    let unread = secrets.missing().map(|(path, why)| (path.to_owned(), why.to_owned()));
-    planner.plan.unread = unread.collect();
+    let environments = manifest.environments.iter().enumerate();
+    let left_out: Vec<String> = environments
+        .filter(|(_, wanted)| !meant(wanted))
+        .map(|(i, _)| format!("environments[{i}]."))
+        .collect();
+    let unread =
+        secrets.missing().filter(|(path, _)| !left_out.iter().any(|it| path.starts_with(it)));
+    planner.plan.unread = unread.map(|(path, why)| (path.to_owned(), why.to_owned())).collect();
     if !planner.problems.is_empty() {
         let message = planner.problems.join("\n");
         return Err(Error::invalid("invalid_manifest", "manifest", message));
